@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The list of fault points, for fault.h: one line each, in the order of a run.
+ *
+ * Contract: no include guard, since whoever includes this file defines
+ * KVMFT_FAULT_POINT(NAME, name) for what it makes of the list. NAME gives the
+ * constant KVMFT_FAULT_NAME, name is what a test writes. A file of its own and
+ * not a macro that takes a macro, so that the list reads, and diffs, as a list.
+ */
+
+/* Before a step of the module's initialization; an error fails that step. */
+KVMFT_FAULT_POINT(INIT_SYSFS, init_sysfs)
+KVMFT_FAULT_POINT(INIT_NETLINK, init_netlink)
+KVMFT_FAULT_POINT(INIT_HOOK, init_hook)
+
+/*
+ * In open(2) of /dev/kvmft. All misc devices share the mutex under which they
+ * are opened: while a task is held here, /dev/kvm can't be opened either.
+ */
+KVMFT_FAULT_POINT(HOOK_OPEN, hook_open)
+
+/*
+ * In the dump of the version. While a task is held here, no generic netlink
+ * family can come or go, so don't load or unload such modules.
+ */
+KVMFT_FAULT_POINT(VERSION_DUMP, version_dump)

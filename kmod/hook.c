@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/fs.h>
+#include <linux/init.h>
+#include <linux/kvm_host.h>
+#include <linux/kvmft.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+
+#include "compat.h"
+#include "fault.h"
+#include "hook.h"
+
+static int hook_open(struct inode *inode, struct file *file)
+{
+	int err;
+
+	err = kvmft_hold(KVMFT_FAULT_HOOK_OPEN);
+	if (err)
+		return err;
+	err = kvmft_fault(KVMFT_FAULT_HOOK_OPEN);
+	if (err)
+		return err;
+
+	/*
+	 * Once KVM has begun to switch virtualization off for a reboot, no guest
+	 * runs on this host again: a VMM that comes now is told at once.
+	 *
+	 * This is also what makes kvm.ko a dependency that the module loader
+	 * knows: modprobe loads it first, insmod without it fails, and it can't
+	 * be unloaded under us.
+	 */
+	if (READ_ONCE(kvm_rebooting))
+		return -ESHUTDOWN;
+
+	return 0;
+}
+
+static long hook_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	switch (cmd) {
+	case KVMFT_GET_API_VERSION:
+		return arg ? -EINVAL : KVMFT_API_VERSION;
+	default:
+		return -ENOTTY;
+	}
+}
+
+/* No .llseek: from 6.0 on that alone makes a file unseekable (ESPIPE). */
+static const struct file_operations hook_fops = {
+	.owner = THIS_MODULE,
+	.open = hook_open,
+	.unlocked_ioctl = hook_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+};
+
+static struct miscdevice hook_device = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "kvmft",
+	.fops = &hook_fops,
+};
+
+/**
+ * kvmft_hook_init() - create /dev/kvmft
+ *
+ * The device may be opened before this returns.
+ *
+ * Return: 0 or a negative errno
+ */
+int __init kvmft_hook_init(void)
+{
+	return misc_register(&hook_device);
+}
+
+/**
+ * kvmft_hook_exit() - remove /dev/kvmft
+ *
+ * Runs only when no descriptor is open: an open one holds the module.
+ */
+void kvmft_hook_exit(void)
+{
+	misc_deregister(&hook_device);
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/init.h>
+#include <linux/kvmft.h>
+#include <linux/module.h>
+#include <net/genetlink.h>
+
+#include "compat.h"
+#include "fault.h"
+#include "netlink.h"
+#include "version.h"
+
+static struct genl_family kvmft_family;
+
+/*
+ * The request takes no attributes. Saying so needs a policy that rejects each:
+ * without one the core doesn't look at them at all.
+ */
+static const struct nla_policy version_get_policy[] = {
+	[1 ... KVMFT_A_VERSION_MAX] = {
+		.type = NLA_REJECT,
+		.reject_message = "a version request takes no attributes",
+	},
+};
+
+static int version_get_dump(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	void *msg;
+	int err;
+
+	err = kvmft_hold(KVMFT_FAULT_VERSION_DUMP);
+	if (err)
+		return err;
+	err = kvmft_fault(KVMFT_FAULT_VERSION_DUMP);
+	if (err)
+		return err;
+
+	msg = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq,
+			  &kvmft_family, NLM_F_MULTI, KVMFT_CMD_VERSION_GET);
+	if (!msg)
+		return -EMSGSIZE;
+
+	if (nla_put_string(skb, KVMFT_A_VERSION_MODULE, KVMFT_VERSION) ||
+	    nla_put_u32(skb, KVMFT_A_VERSION_PROTOCOL,
+			KVMFT_PROTOCOL_VERSION)) {
+		genlmsg_cancel(skb, msg);
+		return -EMSGSIZE;
+	}
+
+	genlmsg_end(skb, msg);
+
+	/* 0, not skb->len: the dump ends with this message. */
+	return 0;
+}
+
+static const struct genl_ops kvmft_ops[] = {
+	{
+		.cmd = KVMFT_CMD_VERSION_GET,
+		.dumpit = version_get_dump,
+		.policy = version_get_policy,
+		.maxattr = ARRAY_SIZE(version_get_policy) - 1,
+	},
+};
+
+static struct genl_family kvmft_family __ro_after_init = {
+	.name = KVMFT_GENL_NAME,
+	.version = KVMFT_GENL_VERSION,
+	.module = THIS_MODULE,
+	.ops = kvmft_ops,
+	.n_ops = ARRAY_SIZE(kvmft_ops),
+	/* No command is old enough to be let off the checks of the header. */
+	.resv_start_op = KVMFT_CMD_VERSION_GET,
+	.netnsok = true,
+	/*
+	 * Without this a handler runs under the one mutex of all such families,
+	 * and one that waits here stops unrelated parts of the host.
+	 */
+	.parallel_ops = true,
+};
+
+/**
+ * kvmft_netlink_init() - register the netlink family
+ *
+ * Requests may arrive before this returns.
+ *
+ * Return: 0 or a negative errno
+ */
+int __init kvmft_netlink_init(void)
+{
+	return genl_register_family(&kvmft_family);
+}
+
+/**
+ * kvmft_netlink_exit() - unregister the netlink family
+ *
+ * Waits for the requests under way; on return none is handled and none will be.
+ * A dump that takes several calls isn't waited for: such a one holds the module,
+ * which is enough at unload. While the module initializes there are no objects,
+ * and every dump ends with its first call.
+ */
+void kvmft_netlink_exit(void)
+{
+	genl_unregister_family(&kvmft_family);
+}
