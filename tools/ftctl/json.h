@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * json: writes one JSON object to a stream, on one line.
+ *
+ * Contract: the output is valid JSON whatever bytes a string holds. Errors of
+ * the stream stay in the stream, for ferror().
+ */
+#ifndef FTCTL_JSON_H
+#define FTCTL_JSON_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/**
+ * struct json - an object that is being written
+ * @out: Where to.
+ * @empty: Nothing is in it so far.
+ */
+struct json {
+	FILE *out;
+	bool empty;
+};
+
+void json_begin(struct json *json, FILE *out);
+void json_string(struct json *json, const char *key, const char *value);
+void json_number(struct json *json, const char *key, uint64_t value);
+void json_null(struct json *json, const char *key);
+void json_end(struct json *json);
+
+#endif /* FTCTL_JSON_H */
