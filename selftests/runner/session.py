@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: GPL-2.0
+"""One kernel's run: a lab, the tests in it, and a judge of its hosts' logs."""
+
+import math
+import os
+import signal
+import subprocess
+import time
+
+import client
+import kernellog
+import remote
+import tap
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+RUN_TEST = os.path.join(HERE, "run-test")
+LAB = os.path.join(client.HERE, "lab")
+# kselftest's runner ends a test itself; this much later we end the runner.
+GRACE = 15
+# Taints that only a broken kernel has: machine check, bad page, died, warned, lockup.
+BAD_TAINTS = (1 << 4) | (1 << 5) | (1 << 7) | (1 << 9) | (1 << 14)
+MODULE_FILE = {"shipped": "kmod/kvmft.ko", "faults": "faults/kmod/kvmft.ko"}
+IN_USE = 3
+
+
+class Result:
+    """What one test gave."""
+
+    def __init__(self, test):
+        self.test = test
+        self.points = []
+        self.output = ""
+        self.log = ""
+        self.seconds = 0.0
+
+    def fail(self, reason):
+        """One more failure, for a reason the test itself doesn't know."""
+        self.points.append(tap.Point(self.test.name, "fail", reason))
+
+    def count(self, status):
+        """How many points have a status."""
+        return sum(p.status == status for p in self.points)
+
+
+class Session:
+    """Runs tests, of which each that needs hosts gets the same ones."""
+
+    def __init__(self, kernel, suite, tests, verbose):
+        self.kernel = kernel
+        self.suite = suite
+        self.verbose = verbose
+        self.lab = None
+        self.size = {"hosts": max((t.hosts for t in tests), default=0),
+                     "smp": max((t.needs["smp"] for t in tests), default=2),
+                     "mem": max((t.needs["mem"] for t in tests), key=_bytes, default="2G")}
+        self.scale = client.SCALE * (4 if kernel and not kernel.packaged else 1)
+        self.offsets = {}
+
+    # Hosts
+
+    def boot(self, name):
+        """Brings the lab up; client.LabError says why it can't."""
+        self.lab = client.Lab.create(name, kernel_spec=_spec(self.kernel), **self.size)
+        self.lab.start()
+        self.offsets = dict.fromkeys(self.lab.states(), 0)
+
+    def end(self):
+        """Takes the lab down."""
+        if self.lab:
+            self.lab.down()
+            self.lab = None
+
+    def _restart(self, names):
+        for name in names:
+            self.lab.ask("reboot", name=name)
+
+    def _flush(self, name, mark):
+        """Waits until the console has all that the host's kernel said so far."""
+        text = f"kvmft-test: {mark}"
+        self.lab.run(name, ["sh", "-c", f"echo '{text}' >/dev/kmsg"], timeout=30 * self.scale)
+        deadline = time.monotonic() + 20 * self.scale
+        while text not in self.lab.log(name, self.offsets[name])[0]:
+            if time.monotonic() > deadline:
+                raise client.LabError(f"{name}: the console doesn't keep up")
+            time.sleep(0.05)
+
+    def _judge_host(self, name, result, mark):
+        """Looks at one host after a test.  Returns False if it can't go on."""
+        fit = True
+        try:
+            self._flush(name, mark)
+            status, said = self.lab.run(name, ["cat", "/proc/sys/kernel/tainted"],
+                                        timeout=30 * self.scale)
+            tainted = 0 if status else int(said)
+        except (client.LabError, remote.Lost, remote.Expired) as e:
+            result.fail(f"{name} doesn't answer after the test: {e}")
+            fit, tainted = False, 0
+        log, self.offsets[name] = self.lab.log(name, self.offsets[name])
+        splats = kernellog.splats(log)
+        expected = kernellog.EXPECT.search(log)
+        if splats:
+            result.fail(f"{name}: {splats[0]}" +
+                        (f" (and {len(splats) - 1} more)" if len(splats) > 1 else ""))
+        elif tainted & BAD_TAINTS and not expected:
+            result.fail(f"{name}: the kernel is tainted ({tainted:#x}) without a word in its log")
+        if result.count("fail"):
+            result.log += f"--- kernel log of {name} ---\n{log}"
+        return fit and not tainted & BAD_TAINTS and not splats
+
+    def judge(self, result, mark):
+        """Looks at all hosts after a test, and starts afresh those that the test
+        broke.  Raises LabError if one doesn't come back."""
+        if not self.lab:
+            return
+        if result.test.place == "hosts":
+            self._tidy()
+        unfit = [name for name, state in self.lab.states().items()
+                 if state != "up" or not self._judge_host(name, result, mark)]
+        for name in unfit:
+            if (state := self.lab.states()[name]) == "dead":
+                log, _ = self.lab.log(name, self.offsets[name])
+                words = kernellog.splats(log)
+                result.fail(f"{name} died" + (f": {words[0]}" if words else ""))
+                result.log += f"--- kernel log of {name} ---\n{log}"
+            elif state != "up" and "breaks" not in result.test.flags:
+                result.fail(f"{name} was left {state}")
+        if "breaks" in result.test.flags:
+            unfit = list(self.lab.states())
+        self._restart(unfit)
+        for name in unfit:
+            self.offsets[name] = self.lab.log(name)[1]
+
+    def _tidy(self):
+        """What a test did to the networks must not reach the next one."""
+        self.lab.ask("heal")
+        for name, state in self.lab.states().items():
+            if state == "up":
+                self.lab.run(name, ["sh", "-c", "for d in repl svc; do "
+                                    "tc qdisc del dev $d root; done 2>/dev/null; true"],
+                             timeout=30 * self.scale)
+
+    # Tests
+
+    def _environment(self, seed):
+        env = {"KVMFT_ROOT": client.TREE, "KVMFT_BUILD": client.BUILD,
+               "KVMFT_TIME_SCALE": f"{self.scale:g}", "KVMFT_SEED": str(seed)}
+        if self.kernel:
+            env["KVMFT_KERNEL"] = self.kernel.release
+            env["KVMFT_KDIR"] = self.kernel.build
+            for kind, path in MODULE_FILE.items():
+                env[f"KVMFT_KO_{kind.upper()}"] = os.path.join(client.BUILD,
+                                                              self.kernel.release, path)
+        return env
+
+    def _command(self, test):
+        timeout = math.ceil(test.timeout * self.scale)
+        return [RUN_TEST, os.path.join(client.BUILD, "selftests"), self.suite,
+                test.program, str(timeout)], timeout + GRACE * self.scale
+
+    def run(self, test, seed=0):
+        """Runs one test; everything that goes wrong is in the result."""
+        result = Result(test)
+        started = time.monotonic()
+        argv, patience = self._command(test)
+        env = self._environment(seed)
+        try:
+            if test.place == "host":
+                module = test.needs["module"]
+                argv.append(env[f"KVMFT_KO_{module.upper()}"] if module != "none" else module)
+                env["PATH"] = f"{client.BUILD}/tools:" + client.HOST_ENV["PATH"]
+                status = self._in_host("h1", argv, env, patience, result)
+            else:
+                status = self._on_machine(argv, env, patience, result)
+            result.points[:0] = tap.parse(result.output, test.name)
+            if status == IN_USE:
+                result.fail("the module can't be unloaded after the test")
+        except remote.Expired as e:
+            result.fail(f"hangs: {e}")
+        except (remote.Lost, client.LabError) as e:
+            result.fail(f"the host went away: {e}")
+        result.seconds = time.monotonic() - started
+        return result
+
+    def _take(self, result, payload):
+        result.output += payload.decode(errors="replace")
+        if self.verbose:
+            print(payload.decode(errors="replace"), end="", flush=True)
+
+    def _in_host(self, host, argv, env, patience, result):
+        return self.lab.run(host, argv, env=env, timeout=patience,
+                            output=lambda payload: self._take(result, payload))[0]
+
+    def _on_machine(self, argv, env, patience, result):
+        if self.lab:
+            env = {**env, "KVMFT_LAB": self.lab.name, "LAB": LAB}
+        env = {**os.environ, **env, "PATH": f"{client.BUILD}/tools:{os.environ['PATH']}"}
+        with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, env=env,
+                              start_new_session=True) as process:
+            signal.alarm(math.ceil(patience))
+            try:
+                for line in process.stdout:
+                    self._take(result, line)
+                return process.wait()
+            except TimeoutError as e:
+                raise remote.Expired(f"not done after {patience:g} s") from e
+            finally:
+                signal.alarm(0)
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)
+
+    def find_leaks(self, result):
+        """Under a debug kernel: asks kmemleak, with the module gone."""
+        script = ("cd /sys/kernel/debug || exit 0; [ -e kmemleak ] || exit 0; "
+                  "rmmod kvmft 2>/dev/null; echo scan >kmemleak; sleep 6; "
+                  "echo scan >kmemleak; cat kmemleak")
+        for name, state in self.lab.states().items():
+            if state != "up":
+                continue
+            _, said = self.lab.run(name, ["sh", "-c", script], timeout=120 * self.scale)
+            if said.strip():
+                result.fail(f"{name}: kmemleak: {said.strip().splitlines()[0]}")
+                result.output += said
+
+
+def _bytes(size):
+    return float(size[:-1]) * {"M": 1, "G": 1024}[size[-1]]
+
+
+def _spec(kernel):
+    return kernel.release if kernel.packaged else os.path.dirname(kernel.build)
+
+
+def _timed_out(_signal, _frame):
+    raise TimeoutError
+
+
+signal.signal(signal.SIGALRM, _timed_out)
