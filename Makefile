@@ -157,7 +157,7 @@ run = selftests/run --match '$(T)' $(if $(filter 1,$(V)),-v)
 long = --long --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 
 check-run: kernels tools selftests
-	@LINUX=$$(readlink $(BUILD)/linux-source) $(run) --kernels '$(KERNELS)'
+	@$(run) --kernels '$(KERNELS)'
 
 check-long-run: kernels tools selftests
 	@$(run) --kernels '$(KERNELS)' $(long)

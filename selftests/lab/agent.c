@@ -187,11 +187,12 @@ static void reset_signals(void)
 static void exec_command(const struct command *cmd)
 {
 	reset_signals();
+	environ = cmd->env;	/* where execvp() looks for PATH */
 	if (chdir(cmd->dir))
 		fprintf(stderr, "lab: no directory %s in this host: %s\n", cmd->dir,
 			strerror(errno));
 	else
-		execvpe(cmd->argv[0], cmd->argv, cmd->env);
+		execvp(cmd->argv[0], cmd->argv);
 	fprintf(stderr, "lab: %s: %s\n", cmd->argv[0], strerror(errno));
 	_exit(errno == ENOENT ? 127 : 126);
 }

@@ -72,7 +72,7 @@ class Lab:
             raise LabError(str(e)) from e
         tsc = subprocess.run([_helper("tsckhz")], capture_output=True, text=True, check=True)
         scale = SCALE * (1 if chosen.packaged else 4)
-        self._start({"hosts": hosts, "smp": smp, "mem": mem, "disk": disk, "tree": TREE,
+        self._start({"lab": self.name, "hosts": hosts, "smp": smp, "mem": mem, "disk": disk, "tree": TREE,
                      "tsc_khz": int(tsc.stdout), "append": list(append), "scale": scale,
                      "release": chosen.release, "image": chosen.image, "initramfs": image,
                      "modules": None if chosen.packaged else chosen.modules,
@@ -90,9 +90,13 @@ class Lab:
         ready, tell = os.pipe()
         cmd = _unshare() + ["/usr/bin/python3", "-B", os.path.join(HERE, "keeper.py")]
         fds = (listener.fileno(), owner, tell)
-        self.keeper = subprocess.Popen(cmd + [str(fd) for fd in fds], pass_fds=fds,
-                                       stdin=subprocess.PIPE, cwd="/", env=HOST_ENV,
-                                       start_new_session=True)
+        # Nothing of ours stays open in what may outlive us: whoever reads what we
+        # print would wait for its end.
+        words = os.memfd_create("keeper")
+        # The name is for people who look at their processes.
+        self.keeper = subprocess.Popen(cmd + [str(fd) for fd in fds] + [self.name], pass_fds=fds,
+                                       stdin=subprocess.PIPE, stdout=words, stderr=words,
+                                       cwd="/", env=HOST_ENV, start_new_session=True)
         for fd in fds[1:]:
             os.close(fd)
         listener.close()
@@ -100,7 +104,10 @@ class Lab:
         self.keeper.stdin.close()
         with os.fdopen(ready, "rb") as f:
             said = f.readline()     # unshare holds the other end too: no end of file
-        error = json.loads(said)["error"] if said else "its keeper died; see above"
+        with os.fdopen(words, "rb") as f:
+            f.seek(0)
+            died = f.read().decode(errors="replace").strip() or "its keeper died"
+        error = json.loads(said)["error"] if said else died
         if error:
             self.keeper.wait()
             raise LabError(f"the lab didn't start: {error}")

@@ -85,7 +85,7 @@ class Host:
         if c["modules"]:
             shares["modules"] = c["modules"]
             cmdline.append("lab.modules")
-        cmd = ["qemu-system-x86_64", "-name", self.name, "-nodefaults", "-no-user-config",
+        cmd = ["qemu-system-x86_64", "-name", f"{c['lab']}/{self.name}", "-nodefaults", "-no-user-config",
                "-display", "none", "-no-reboot",
                "-machine", "q35", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max",
                "-smp", str(c["smp"]), "-m", c["mem"],

@@ -45,8 +45,9 @@ class Result:
 class Session:
     """Runs tests, of which each that needs hosts gets the same ones."""
 
-    def __init__(self, kernel, suite, tests, verbose):
+    def __init__(self, kernel, suite, tests, *, kernels="", verbose=False):
         self.kernel = kernel
+        self.kernels = kernels
         self.suite = suite
         self.verbose = verbose
         self.lab = None
@@ -143,7 +144,8 @@ class Session:
 
     def _environment(self, seed):
         env = {"KVMFT_ROOT": client.TREE, "KVMFT_BUILD": client.BUILD,
-               "KVMFT_TIME_SCALE": f"{self.scale:g}", "KVMFT_SEED": str(seed)}
+               "KVMFT_TIME_SCALE": f"{self.scale:g}", "KVMFT_SEED": str(seed),
+               "KVMFT_KERNELS": self.kernels}
         if self.kernel:
             env["KVMFT_KERNEL"] = self.kernel.release
             env["KVMFT_KDIR"] = self.kernel.build
