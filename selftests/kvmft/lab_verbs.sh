@@ -197,6 +197,7 @@ seen = b""
 until(b"leaves")
 os.write(fd, b"\n")
 until(b"# ")
+time.sleep(1)   # the shell prints its prompt before it takes the terminal over
 os.write(fd, b"echo \"<$((6 * 7))>\"\n")
 until(b"<42>")
 os.write(fd, b"\x1d")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """A lab, as those who use it see it: the `lab` command and the test runner."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -187,8 +188,14 @@ class Lab:
                     output(payload)
         raise remote.Lost("no exit status")
 
+    @contextlib.contextmanager
     def capture(self, network, fd):
-        """Captures a network into `fd` for as long as the returned socket is open."""
-        sock = self._connect()
-        self._exchange(sock, "capture", [fd], {"network": network})
-        return sock
+        """Captures a network into `fd` while this lasts; then all is in there."""
+        with self._connect() as sock:
+            self._exchange(sock, "capture", [fd], {"network": network})
+            try:
+                yield sock
+            finally:
+                sock.shutdown(socket.SHUT_WR)
+                sock.settimeout(10)
+                sock.recv(1)

@@ -11,7 +11,6 @@ a pipe whose other end the owner has.
 import json
 import os
 import select
-import signal
 import socket
 import struct
 import subprocess
@@ -221,10 +220,12 @@ class Keeper:
                     os._exit(0)
             if watched:
                 watched.unwatch(sock)
-        for process in running:
-            process.send_signal(signal.SIGINT)
-            process.wait()
-            self.captures.remove(process)
+            # The socket closes after these: that is how the asking side knows that
+            # all is in its file.
+            for process in running:
+                process.terminate()
+                process.wait()
+                self.captures.remove(process)
 
     def answer(self, request, fds):
         """Carries out one request; errors become part of the answer."""

@@ -90,8 +90,9 @@ def heal():
 
 def capture(net, out):
     """Starts a capture of what crosses a network into the file `out`."""
-    # "-w -": in a user namespace tcpdump could not give the file away.
+    # "-w -": in a user namespace tcpdump could not give the file away.  No "-p": a
+    # bridge shows what it forwards to the promiscuous only.
     return subprocess.Popen(["tcpdump", "-Z", "root", "-i", f"br-{net}", "-U",
-                             "--immediate-mode", "-p", "-n", "-w", "-"],
+                             "--immediate-mode", "-n", "-w", "-"],
                             stdin=subprocess.DEVNULL, stdout=out,
                             stderr=subprocess.PIPE)

@@ -2,7 +2,7 @@
 """A command that runs in a host: the lab's half of the agent's protocol (agent.c)."""
 
 import os
-import selectors
+import select
 import socket
 import struct
 import time
@@ -27,15 +27,11 @@ class Command:
     def __init__(self, sock, watch, argv, *, cwd="/", env=None, tty_size=None):
         self.sock = sock
         self.watch = watch
+        self.unsent = b""
+        self.sock.setblocking(False)
         strings = [cwd] + [f"{k}={v}" for k, v in (env or {}).items()] + [""] + list(argv)
         head = struct.pack("<3H", 1 if tty_size else 0, *(tty_size or (0, 0)))
         self._send(RUN, head + b"".join(s.encode() + b"\0" for s in strings))
-
-    def _send(self, kind, payload):
-        try:
-            self.sock.sendall(FRAME.pack(kind, len(payload)) + payload)
-        except OSError as e:
-            raise Lost(str(e)) from e
 
     def __enter__(self):
         return self
@@ -44,6 +40,19 @@ class Command:
         self.sock.close()
         self.watch.close()
 
+    def _send(self, kind, payload):
+        self.unsent += FRAME.pack(kind, len(payload)) + payload
+        self._push()
+
+    def _push(self):
+        # Never waits: the agent may itself be waiting for us to take its output.
+        try:
+            self.unsent = self.unsent[self.sock.send(self.unsent):]
+        except BlockingIOError:
+            pass
+        except OSError as e:
+            raise Lost(str(e)) from e
+
     def resize(self, rows, cols):
         """The terminal has another size now."""
         self._send(WINSIZE, struct.pack("<2H", rows, cols))
@@ -51,41 +60,37 @@ class Command:
     def frames(self, stdin=None, timeout=None):
         """Yields (kind, payload) until EXIT; feeds `stdin`, a descriptor."""
         deadline = time.monotonic() + timeout if timeout else None
-        selector = selectors.DefaultSelector()
-        selector.register(self.sock, selectors.EVENT_READ)
-        selector.register(self.watch, selectors.EVENT_READ)
-        try:
-            if stdin is None:
-                self._send(STDIN, b"")
-            else:
-                selector.register(stdin, selectors.EVENT_READ)
-        except PermissionError:         # a plain file: always readable
-            self._send_file(stdin)
+        if stdin is None:
+            self._send(STDIN, b"")
         buffer = b""
         while True:
             left = deadline - time.monotonic() if deadline else None
             if left is not None and left <= 0:
                 raise Expired(f"not done after {timeout:g} s")
-            for key, _ in selector.select(left):
-                if key.fileobj is self.watch:
-                    raise Lost("the host died")
-                if key.fileobj is not self.sock:
-                    data = os.read(stdin, CHUNK)
-                    self._send(STDIN, data)
-                    if not data:
-                        selector.unregister(stdin)
-                    continue
-                data = self._receive()
-                buffer += data
-                while len(buffer) >= FRAME.size:
-                    kind, length = FRAME.unpack_from(buffer)
-                    if len(buffer) < FRAME.size + length:
-                        break
-                    payload = buffer[FRAME.size:FRAME.size + length]
-                    buffer = buffer[FRAME.size + length:]
-                    yield kind, payload
-                    if kind == EXIT:
-                        return
+            # More input is read when what was read before is on its way.
+            source = [stdin] if stdin is not None and not self.unsent else []
+            ready, room, _ = select.select([self.sock, self.watch, *source],
+                                           [self.sock] if self.unsent else [], [], left)
+            if room:
+                self._push()
+            if source and stdin in ready:
+                data = os.read(stdin, CHUNK)
+                self._send(STDIN, data)
+                if not data:
+                    stdin = None
+            if self.sock in ready:
+                buffer += self._receive()
+            elif self.watch in ready:
+                raise Lost("the host died")
+            while len(buffer) >= FRAME.size:
+                kind, length = FRAME.unpack_from(buffer)
+                if len(buffer) < FRAME.size + length:
+                    break
+                payload = buffer[FRAME.size:FRAME.size + length]
+                buffer = buffer[FRAME.size + length:]
+                yield kind, payload
+                if kind == EXIT:
+                    return
 
     def _receive(self):
         try:
@@ -95,11 +100,6 @@ class Command:
         if not data:
             raise Lost("the host's agent hung up")
         return data
-
-    def _send_file(self, fd):
-        while data := os.read(fd, CHUNK):
-            self._send(STDIN, data)
-        self._send(STDIN, b"")
 
 
 def exit_status(payload):
