@@ -14,7 +14,7 @@
  *			fail with errno N, after "skip" passes that do nothing,
  *			"times" times (without it: always), then off by itself
  *	POINT:hold	every task that comes waits: until let go, until it is
- *			killed, or for 60 seconds
+ *			killed, or for 30 seconds
  *	POINT:release	let go whoever waits now; the next one waits again
  *	POINT:off	disarm, and let go whoever waits
  *	off		the same for all points

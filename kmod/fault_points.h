@@ -10,8 +10,8 @@
 
 /* Before a step of the module's initialization; an error fails that step. */
 KVMFT_FAULT_POINT(INIT_SYSFS, init_sysfs)
-KVMFT_FAULT_POINT(INIT_NETLINK, init_netlink)
 KVMFT_FAULT_POINT(INIT_HOOK, init_hook)
+KVMFT_FAULT_POINT(INIT_NETLINK, init_netlink)
 
 /*
  * In open(2) of /dev/kvmft. All misc devices share the mutex under which they

@@ -2,10 +2,11 @@
 /*
  * main: the order in which the module comes up and goes down.
  *
- * Each step may use the ones before it. The device is last because a module
- * that fails to initialize is freed at once, whoever uses it: nothing may fail
- * any more when somebody can hold a descriptor. Netlink can be taken back, its
- * unregistration waits for the requests under way.
+ * Each step may use the ones before it. A module that fails to initialize is
+ * freed at once, whoever uses it, so nothing may fail any more once somebody
+ * can. Netlink is the last that can fail because it can't be taken back: a dump
+ * whose socket was full is put off until somebody reads from it, and nobody
+ * waits for that. The device opens for nobody until all is done.
  *
  * There is no alias for the netlink family or the device on purpose: with one,
  * any user who asks for the family would load the module.
@@ -38,20 +39,21 @@ static int __init kvmft_init(void)
 	if (err)
 		return err;
 
-	err = fault_at(KVMFT_FAULT_INIT_NETLINK) ?: kvmft_netlink_init();
+	err = fault_at(KVMFT_FAULT_INIT_HOOK) ?: kvmft_hook_init();
 	if (err)
 		goto err_sysfs;
 
-	err = fault_at(KVMFT_FAULT_INIT_HOOK) ?: kvmft_hook_init();
+	err = fault_at(KVMFT_FAULT_INIT_NETLINK) ?: kvmft_netlink_init();
 	if (err)
-		goto err_netlink;
+		goto err_hook;
 
+	kvmft_hook_admit();
 	pr_info("version %s, protocol %u\n", KVMFT_VERSION,
 		KVMFT_PROTOCOL_VERSION);
 	return 0;
 
-err_netlink:
-	kvmft_netlink_exit();
+err_hook:
+	kvmft_hook_exit();
 err_sysfs:
 	kvmft_sysfs_exit();
 	return err;
@@ -59,8 +61,8 @@ err_sysfs:
 
 static void __exit kvmft_exit(void)
 {
-	kvmft_hook_exit();
 	kvmft_netlink_exit();
+	kvmft_hook_exit();
 	kvmft_sysfs_exit();
 }
 

@@ -62,8 +62,8 @@ static const struct genl_ops kvmft_ops[] = {
 };
 
 static struct genl_family kvmft_family __ro_after_init = {
-	.name = KVMFT_GENL_NAME,
-	.version = KVMFT_GENL_VERSION,
+	.name = KVMFT_FAMILY_NAME,
+	.version = KVMFT_FAMILY_VERSION,
 	.module = THIS_MODULE,
 	.ops = kvmft_ops,
 	.n_ops = ARRAY_SIZE(kvmft_ops),
@@ -80,7 +80,8 @@ static struct genl_family kvmft_family __ro_after_init = {
 /**
  * kvmft_netlink_init() - register the netlink family
  *
- * Requests may arrive before this returns.
+ * Requests may arrive before this returns. The module's initialization must not
+ * fail after it; see kvmft_netlink_exit().
  *
  * Return: 0 or a negative errno
  */
@@ -93,9 +94,9 @@ int __init kvmft_netlink_init(void)
  * kvmft_netlink_exit() - unregister the netlink family
  *
  * Waits for the requests under way; on return none is handled and none will be.
- * A dump that takes several calls isn't waited for: such a one holds the module,
- * which is enough at unload. While the module initializes there are no objects,
- * and every dump ends with its first call.
+ * It doesn't wait for a dump that was put off until its socket is read. Such a
+ * one holds the module, which is enough at unload, but is why nothing may fail
+ * after kvmft_netlink_init().
  */
 void kvmft_netlink_exit(void)
 {

@@ -129,15 +129,15 @@ struct genl *connect_to_module(void)
 	if (!genl)
 		return NULL;
 
-	version = genl_find_family(genl, KVMFT_GENL_NAME);
-	if (version == KVMFT_GENL_VERSION)
+	version = genl_find_family(genl, KVMFT_FAMILY_NAME);
+	if (version == KVMFT_FAMILY_VERSION)
 		return genl;
 
 	if (version == -ENOENT)
 		complain("the kvmft module isn't loaded; load it with: modprobe kvmft");
 	else if (version >= 0)
 		complain("the module has version %d of the netlink interface, ftctl wants %d",
-			 version, KVMFT_GENL_VERSION);
+			 version, KVMFT_FAMILY_VERSION);
 	genl_close(genl);
 	return NULL;
 }

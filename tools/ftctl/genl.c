@@ -3,7 +3,9 @@
 #include <linux/genetlink.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 
 #include "ftctl.h"
 #include "genl.h"
@@ -24,8 +26,8 @@
 #define BUFFER_SIZE 32768
 
 /*
- * Why an answer is of no use, next to 0 and the kernel's own errors, which are
- * negative: no errno of ours can be mistaken for one of the kernel's.
+ * Why an answer is of no use, next to 0 and negative errnos: the kernel's words
+ * about the request, or what sending and receiving failed with.
  */
 enum unusable_answer {
 	ANSWER_STOPPED = 1,	/* who takes it has complained, and stopped */
@@ -188,15 +190,39 @@ static int read_status(struct genl *genl, const struct nlmsghdr *message)
 	return status;
 }
 
-/* One part of an answer into the buffer: 0, or as exchange() returns it. */
+static bool is_from_kernel(const struct msghdr *datagram)
+{
+	const struct sockaddr_nl *sender = datagram->msg_name;
+
+	return datagram->msg_namelen == sizeof(*sender) &&
+	       sender->nl_family == AF_NETLINK && !sender->nl_pid;
+}
+
+/*
+ * One part of an answer into the buffer: 0, or as exchange() returns it. Not by
+ * mnl_socket_recvfrom(), which takes a datagram from anybody: another process may
+ * send us one, and its word must not pass for the kernel's.
+ */
 static int receive(struct genl *genl, int *length)
 {
+	struct sockaddr_nl sender;
+	struct iovec part = {
+		.iov_base = genl->buffer.bytes,
+		.iov_len = sizeof(genl->buffer.bytes),
+	};
+	struct msghdr datagram;
 	ssize_t len;
 
 	do {
-		len = mnl_socket_recvfrom(genl->socket, genl->buffer.bytes,
-					  sizeof(genl->buffer.bytes));
-	} while (len == -1 && errno == EINTR);
+		datagram = (struct msghdr) {
+			.msg_name = &sender,
+			.msg_namelen = sizeof(sender),
+			.msg_iov = &part,
+			.msg_iovlen = 1,
+		};
+		len = recvmsg(mnl_socket_get_fd(genl->socket), &datagram, 0);
+	} while ((len == -1 && errno == EINTR) ||
+		 (len != -1 && !is_from_kernel(&datagram)));
 
 	if (len == -1) {
 		if (errno == EAGAIN)
@@ -205,7 +231,7 @@ static int receive(struct genl *genl, int *length)
 	}
 
 	/* The kernel never sends an empty datagram. */
-	if (!len)
+	if (!len || datagram.msg_flags & MSG_TRUNC)
 		return ANSWER_SENSELESS;
 
 	*length = len;

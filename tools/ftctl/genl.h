@@ -2,8 +2,9 @@
 /*
  * genl: requests to a generic netlink family, and the answers.
  *
- * Contract: whatever comes back, no function here reads outside of it or waits
- * for more than a few seconds for something that doesn't come. All but
+ * Contract: only the kernel's answers count, and whatever they are, no function
+ * here reads outside of them or waits for long for one that doesn't come (the
+ * kernel's own work on a request isn't bounded by us). All but
  * genl_find_family() complain by themselves before they report a failure.
  */
 #ifndef FTCTL_GENL_H

@@ -14,25 +14,25 @@
 #include <linux/types.h>
 
 /**
- * KVMFT_GENL_NAME - name of the generic netlink family
+ * KVMFT_FAMILY_NAME - name of the generic netlink family
  *
  * Resolve it with CTRL_CMD_GETFAMILY; that fails with ENOENT while the module
  * isn't loaded.
  */
-#define KVMFT_GENL_NAME "kvmft"
+#define KVMFT_FAMILY_NAME "kvmft"
 
 /**
- * KVMFT_GENL_VERSION - version of the generic netlink family
+ * KVMFT_FAMILY_VERSION - version of the generic netlink family
  *
  * Stands in the header of every message that the module sends, and in
- * CTRL_ATTR_VERSION. It changes only when a message that existed before means
- * something else, so that an older program would misread it: a program that
- * finds a version other than the one it was built with must stop. It does not
- * change for additions. Whether the running module knows a command is asked
- * from the controller (CTRL_ATTR_OPS), and an attribute that a program doesn't
- * know is skipped. The version in a request is ignored.
+ * CTRL_ATTR_VERSION. It stays 1: a message whose meaning would have to change
+ * gets a new command instead, so that a program that finds another version has
+ * found something else than this interface, and must stop. Whether the running
+ * module knows a command is asked from the controller (CTRL_ATTR_OPS), and an
+ * attribute that a program doesn't know is skipped. The version in a request is
+ * ignored.
  */
-#define KVMFT_GENL_VERSION 1
+#define KVMFT_FAMILY_VERSION 1
 
 /**
  * enum kvmft_cmd - commands of the generic netlink family
