@@ -18,6 +18,7 @@ CFLAGS	?= -O2 -g
 WARN	:= -Wall -Wextra
 STD	:= -std=gnu11
 
+$(if $(word 4,$(CURDIR) $(BUILD) $(CACHE)),$(error no folder's name may have a space: $(CURDIR) $(BUILD) $(CACHE)))
 override BUILD := $(abspath $(BUILD))
 export KVMFT_BUILD := $(BUILD)
 
@@ -176,6 +177,7 @@ lab: deps-ready
 
 clean:
 	$(if $(filter $(BUILD)/%,$(CURDIR)/),$(error BUILD=$(BUILD) holds the sources; it is not removed))
+	$(if $(shell git ls-files $(BUILD) 2>/dev/null),$(error BUILD=$(BUILD) holds sources; it is not removed))
 	rm -rf $(BUILD)
 
 distclean: clean

@@ -50,6 +50,15 @@ outcome()
 	result=$?
 } 2>/dev/null
 
+# killed PID POINT N: SIGKILLs a child that waits at a point; N wait there then.
+# It must go long before the hold ends by itself.
+killed()
+{
+	kill -KILL "$1"
+	result=late
+	! wait_until 5 waiting "$2" "$3" || outcome "$1"
+}
+
 # --- Initialization
 
 mapfile -t points < <(sed -n 's/^KVMFT_FAULT_POINT(.*, \(.*\))$/\1/p' \
@@ -102,12 +111,14 @@ rmmod kvmft
 insmod "$KVMFT_KO_FAULTS" faults=init_netlink:hold &
 wait_until 5 held_in_init
 kill -KILL $!
+check "a hold while it loads: who waits can be killed" wait_until 5 test ! -e $FAULTS
 outcome $!
 check_eq "a hold while it loads: killed, nothing is left" "137 " "$result $(module_traces)"
 
 # --- Orders
 
 check "it loads with nothing armed" insmod "$KVMFT_KO_FAULTS"
+[[ -e $FAULTS ]] || done_testing
 check_eq "the parameter is root's" "600 root" "$(stat -c '%a %U' $FAULTS)"
 check_eq "reading lists every point, in order" "${points[*]}" \
 	"$(cut -d ' ' -f 1 $FAULTS | xargs)"
@@ -229,9 +240,7 @@ look hook_open
 check_eq "release: who waits is let go" "0 hold 0" "$result $state $held"
 hold_open
 check_eq "release: the next one waits again" "hold 1" "$state $held"
-kill -KILL "$opener"
-outcome "$opener"
-look hook_open
+killed "$opener" hook_open 0
 check_eq "who waits can be killed" "137 hold 0" "$result $state $held"
 hold_open
 order hook_open:hold
@@ -257,9 +266,7 @@ two=$!
 check "hold: who dumps waits, and doesn't keep others from it" wait_until 5 waiting version_dump 2
 check_has "hold of a dump: the module can't be unloaded" "$(status rmmod kvmft)" \
 	"1 rmmod: ERROR: Module kvmft is in use"
-kill -KILL "$one"
-outcome "$one"
-look version_dump
+killed "$one" version_dump 1
 check_eq "who waits in a dump can be killed, and the other waits on" "137 1" "$result $held"
 order "hook_open:error=5;init_hook:hold"
 order off

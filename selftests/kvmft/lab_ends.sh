@@ -71,9 +71,7 @@ done
 # QEMU killed while its host boots.
 "$LAB" up -n 1 >"$scratch/up" 2>&1 &
 up=$!
-wait_until 10 "$LAB" status
-sleep 1
-pkill -KILL -f "qemu-system.*-name $KVMFT_LAB/h"
+wait_until 10 pkill -KILL -f "qemu-system.*-name $KVMFT_LAB/h"
 wait $up
 check_eq "QEMU killed while booting: 'lab up' fails" 255 $?
 check_has "QEMU killed while booting: it says so" "$(cat "$scratch/up")" "h1 is dead and never came up"

@@ -7,6 +7,7 @@
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
+trap 'exit 1' TERM
 
 lab()
 {

@@ -11,9 +11,9 @@
  * flags, rows and columns, then NUL-terminated strings: the directory, the
  * environment ended by an empty string, the arguments.
  *
- * A lab that hangs up takes the command's process group with it, so an
- * interrupted test leaves nothing behind.  A command that ends normally may
- * leave daemons, as with a login shell.
+ * A lab that hangs up takes the command's process group with it (not what left
+ * the group, so the test runner starts a host afresh after a test that hung).  A
+ * command that ends normally may leave daemons, as with a login shell.
  *
  * The host's serial console gets a shell too, as soon as somebody types: the
  * way in when the network of the host is what broke.
@@ -171,7 +171,7 @@ static int parse_command(char *buf, uint32_t len, struct command *cmd)
 		p += strlen(p) + 1;
 	}
 	strings[n] = NULL;
-	return cmd->argv[0] ? 0 : -1;
+	return cmd->argv[0] && p >= end ? 0 : -1;
 }
 
 static void reset_signals(void)

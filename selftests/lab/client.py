@@ -4,9 +4,11 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
+import time
 
 import initramfs
 import kernel
@@ -20,7 +22,9 @@ HOST_ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
             "HOME": "/root", "LANG": "C.UTF-8"}
 # Whoever makes the lab wait (a loaded machine, a slow kernel) stretches its time-outs.
 SCALE = float(os.environ.get("KVMFT_TIME_SCALE", "1"))
-BOOT_TIMEOUT = 60
+BOOT_TIMEOUT = 90
+# Hosts mount something of their own there.
+HIDDEN = re.compile(r"/(?:tmp|var/tmp|run|dev|proc|sys)/")
 
 
 class LabError(Exception):
@@ -66,10 +70,13 @@ class Lab:
                 raise LabError(f"{tool} isn't installed; run 'make deps'")
         if TREE.startswith("/run/"):
             raise LabError(f"the lab puts its own files on /run; move {TREE} elsewhere")
+        if HIDDEN.match(BUILD) and not BUILD.startswith(TREE + "/"):
+            raise LabError(f"hosts have a /tmp of their own and can't see {BUILD}; "
+                           "choose another BUILD=DIR")
         try:
             chosen = kernel.find(kernel_spec)
             image = initramfs.build(chosen, _helper("agent"), os.path.join(BUILD, "lab"))
-        except (kernel.KernelError, RuntimeError, OSError) as e:
+        except (kernel.KernelError, RuntimeError, OSError, subprocess.SubprocessError) as e:
             raise LabError(str(e)) from e
         tsc = subprocess.run([_helper("tsckhz")], capture_output=True, text=True, check=True)
         scale = SCALE * (1 if chosen.packaged else 4)
@@ -128,8 +135,11 @@ class Lab:
             return self._exchange(sock, op, fds, args)
 
     def _exchange(self, sock, op, fds, args):
-        protocol.send(sock, {"op": op, **args}, fds)
-        answer, got = protocol.receive(sock)
+        try:
+            protocol.send(sock, {"op": op, **args}, fds)
+            answer, got = protocol.receive(sock)
+        except OSError as e:
+            raise LabError(f"lab {self.name} went away: {e}") from e
         if answer is None:
             raise LabError(f"lab {self.name} went away")
         if not answer["ok"]:
@@ -156,6 +166,12 @@ class Lab:
         if self.keeper:
             os.close(self.owner)
             self.keeper.wait()
+            return
+        # The keeper has ended its hosts; its own end takes a moment more.
+        with contextlib.suppress(LabError):
+            for _ in range(200):
+                self._connect().close()
+                time.sleep(0.01)
 
     def states(self):
         """The state of each host."""
@@ -166,7 +182,8 @@ class Lab:
         with os.fdopen(self.ask("log", name=name)["fd"], "rb") as f:
             f.seek(offset)
             data = f.read()
-        return data.decode(errors="replace"), offset + len(data)
+        # A byte a character, whatever it is: offsets of the text are the file's.
+        return data.decode("latin-1"), offset + len(data)
 
     def command(self, name, argv, **options):
         """Starts a command in a host."""

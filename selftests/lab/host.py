@@ -78,7 +78,7 @@ class Host:
         # norandmaps: TCG translates code for the address it runs at, so that a program
         # at another address with each start is translated anew with each start.
         # mitigations=off: what they cost on real processors costs more here.
-        cmdline = ["console=ttyS0", "quiet", "norandmaps", "mitigations=off",
+        cmdline = ["console=ttyS0", "loglevel=5", "panic=-1", "norandmaps", "mitigations=off",
                    "tsc=reliable", f"tsc_early_khz={c['tsc_khz']}",
                    f"lab.name={self.name}", f"lab.nr={self.nr}", f"lab.tree={c['tree']}"]
         shares = {"root": "/", "tree": c["tree"]}

@@ -174,11 +174,14 @@ class Keeper:
     def op_capture(self, network, out):
         """Captures a network into the descriptor that came along, until the
         asking side hangs up."""
-        process = net.capture(self._net(network), out)
-        os.close(out)
+        try:
+            process = net.capture(self._net(network), out)
+        finally:
+            os.close(out)
         # It listens once it has said so, not when it was started.
         line = process.stderr.readline().decode().strip()
         if "listening" not in line:
+            process.kill()
             process.wait()
             raise Refused(f"capture: {line or 'tcpdump ended'}")
         self.captures.append(process)
@@ -236,6 +239,8 @@ class Keeper:
             return {"ok": True, **method(**request)}
         except (Refused, host.HostError, net.NetError, OSError) as e:
             return {"ok": False, "error": str(e)}
+        except (AttributeError, TypeError, KeyError, ValueError) as e:
+            return {"ok": False, "error": f"not understood: {e!r}"}
 
     def serve(self, listener, owner):
         """Accepts connections; ends with the owner unless kept."""

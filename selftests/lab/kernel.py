@@ -35,6 +35,7 @@ def _version_key(release):
 
 def _from_directory(path):
     """A kernel that selftests/debug/build-kernel made."""
+    path = os.path.realpath(path)
     with open(os.path.join(path, "release"), encoding="ascii") as f:
         release = f.read().strip()
     return Kernel(release, os.path.join(path, "vmlinuz"),

@@ -42,6 +42,20 @@ SPLATS = re.compile("|".join((
     r"unregister_netdevice: waiting for",
     r"soft lockup",
     r"page allocation failure",
+    r"INFO: trying to register non-static key",
+    r"turning off the locking correctness validator",
+    r"Disabling lock debugging due to kernel taint",
+    r"\bBUG \S+ \(",
+    r"cannot create duplicate filename",
+    r"failed for \S+ with -EEXIST",
+    r"kobject .*(?:something is seriously wrong|uninitialized object)",
+    r"softirq: huh, entered",
+    r"Attempt to release (?:TCP socket|alive inet socket)",
+    r"kmemleak: (?:Cannot insert|.* unknown object)",
+    r"debugfs: .* already present!",
+    r"schedule_timeout: wrong timeout",
+    r"bad: scheduling from the idle thread",
+    r"\d+ printk messages dropped",
 )))
 
 # A test that expects one of these says so in the kernel log just before, with

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """One kernel's run: a lab, the tests in it, and a judge of its hosts' logs."""
 
+import contextlib
 import math
 import os
 import signal
@@ -19,6 +20,8 @@ LAB = os.path.join(client.HERE, "lab")
 GRACE = 15
 # Taints that only a broken kernel has: machine check, bad page, died, warned, lockup.
 BAD_TAINTS = (1 << 4) | (1 << 5) | (1 << 7) | (1 << 9) | (1 << 14)
+# What a host's kernel says of itself besides its log.
+HEALTH = "cat /proc/sys/kernel/tainted; grep debug_locks: /proc/lockdep_stats 2>/dev/null; true"
 MODULE_FILE = {"shipped": "kmod/kvmft.ko", "faults": "faults/kmod/kvmft.ko"}
 IN_USE = 3
 
@@ -32,6 +35,7 @@ class Result:
         self.output = ""
         self.log = ""
         self.seconds = 0.0
+        self.doubt = False      # something of the test may still run in its host
 
     def fail(self, reason):
         """One more failure, for a reason the test itself doesn't know."""
@@ -85,18 +89,26 @@ class Session:
                 raise client.LabError(f"{name}: the console doesn't keep up")
             time.sleep(0.05)
 
+    def _new_log(self, name):
+        """A host's console since the last look, in whole lines."""
+        log, _ = self.lab.log(name, self.offsets[name])
+        log = log[:log.rfind("\n") + 1]
+        self.offsets[name] += len(log)
+        return log
+
     def _judge_host(self, name, result, mark):
         """Looks at one host after a test.  Returns False if it can't go on."""
         fit = True
         try:
             self._flush(name, mark)
-            status, said = self.lab.run(name, ["cat", "/proc/sys/kernel/tainted"],
-                                        timeout=30 * self.scale)
-            tainted = 0 if status else int(said)
+            _, said = self.lab.run(name, ["sh", "-c", HEALTH], timeout=30 * self.scale)
+            tainted = int(said.split()[0])
+            if "debug_locks: 0" in " ".join(said.split()):
+                result.fail(f"{name}: lockdep has turned itself off")
         except (client.LabError, remote.Lost, remote.Expired) as e:
             result.fail(f"{name} doesn't answer after the test: {e}")
             fit, tainted = False, 0
-        log, self.offsets[name] = self.lab.log(name, self.offsets[name])
+        log = self._new_log(name)
         splats = kernellog.splats(log)
         expected = kernellog.EXPECT.search(log)
         if splats:
@@ -114,22 +126,30 @@ class Session:
         if not self.lab:
             return
         if result.test.place == "hosts":
-            self._tidy()
+            try:
+                self._tidy()
+            except (client.LabError, remote.Lost, remote.Expired) as e:
+                result.fail(f"can't tidy up: {e}")
+                result.doubt = True
         unfit = [name for name, state in self.lab.states().items()
                  if state != "up" or not self._judge_host(name, result, mark)]
         for name in unfit:
-            if (state := self.lab.states()[name]) == "dead":
-                log, _ = self.lab.log(name, self.offsets[name])
-                words = kernellog.splats(log)
+            state = self.lab.states()[name]
+            log = self._new_log(name)
+            words = kernellog.splats(log)
+            if state == "dead":
                 result.fail(f"{name} died" + (f": {words[0]}" if words else ""))
+            elif words:
+                result.fail(f"{name}: {words[0]}")
+            if state == "dead" or words:
                 result.log += f"--- kernel log of {name} ---\n{log}"
-            elif state != "up" and "breaks" not in result.test.flags:
+            if state != "dead" and state != "up" and "breaks" not in result.test.flags:
                 result.fail(f"{name} was left {state}")
-        if "breaks" in result.test.flags:
+        if "breaks" in result.test.flags or result.doubt:
             unfit = list(self.lab.states())
+        # The offsets stay: what comes until the power is off, and the next boot, is
+        # judged with the next test.
         self._restart(unfit)
-        for name in unfit:
-            self.offsets[name] = self.lab.log(name)[1]
 
     def _tidy(self):
         """What a test did to the networks must not reach the next one."""
@@ -176,8 +196,10 @@ class Session:
             result.points[:0] = tap.parse(result.output, test.name)
             if status == IN_USE:
                 result.fail("the module can't be unloaded after the test")
+            result.doubt = status == IN_USE or "# TIMEOUT " in result.output
         except remote.Expired as e:
             result.fail(f"hangs: {e}")
+            result.doubt = True
         except (remote.Lost, client.LabError) as e:
             result.fail(f"the host went away: {e}")
         result.seconds = time.monotonic() - started
@@ -198,7 +220,7 @@ class Session:
         env = {**os.environ, **env, "PATH": f"{client.BUILD}/tools:{os.environ['PATH']}"}
         with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, env=env,
-                              start_new_session=True) as process:
+                              start_new_session=True) as process, _guard(process.pid):
             signal.alarm(math.ceil(patience))
             try:
                 for line in process.stdout:
@@ -208,8 +230,6 @@ class Session:
                 raise remote.Expired(f"not done after {patience:g} s") from e
             finally:
                 signal.alarm(0)
-                if process.poll() is None:
-                    os.killpg(process.pid, signal.SIGKILL)
 
     def find_leaks(self, result):
         """Under a debug kernel: asks kmemleak, with the module gone."""
@@ -223,6 +243,26 @@ class Session:
             if said.strip():
                 result.fail(f"{name}: kmemleak: {said.strip().splitlines()[0]}")
                 result.output += said
+
+
+# timeout(1) gives a test a process group of its own, so the session is what holds
+# all of it. Ends with us however we end; TERM first, for what a test takes down.
+GUARD = """read -r _
+pkill -TERM -s "$1" || exit 0
+for _ in $(seq 50); do sleep 0.2; pgrep -s "$1" >/dev/null || exit 0; done
+pkill -KILL -s "$1"
+"""
+
+
+@contextlib.contextmanager
+def _guard(sid):
+    with subprocess.Popen(["sh", "-c", GUARD, "guard", str(sid)], stdin=subprocess.PIPE,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                          start_new_session=True) as guard:
+        try:
+            yield
+        finally:
+            guard.stdin.close()
 
 
 def _bytes(size):

@@ -61,7 +61,7 @@ def parse(text, test):
         points.append(Point(test, outer.status, outer.reason))
     elif outer.status == "fail" and not any(p.status == "fail" for p in points):
         points.append(Point(test, "fail", outer.reason))
-    if given and plan != given:
+    if outer and plan != given:
         said = "no plan" if plan is None else f"a plan of {plan}"
         points.append(Point(test, "fail", f"{said}, but {given} results"))
     return points
