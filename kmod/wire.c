@@ -27,16 +27,20 @@ struct frame_rule {
 	bool vm;
 };
 
-#define EXACTLY(len) .body_min = (len), .body_max = (len)
-
 static const struct frame_rule frame_rules[KVMFT_WIRE_TYPES] = {
-	/* A data connection's HELLO names its guest, so .vm can't say. */
+	/*
+	 * That of another version may have another length: it must get as far as
+	 * the field that says so. A data connection's HELLO names its guest,
+	 * so .vm can't say.
+	 */
 	[KVMFT_WIRE_HELLO] = {
-		EXACTLY(KVMFT_WIRE_HELLO_LEN),
+		.body_min = KVMFT_WIRE_HELLO_MIN,
+		.body_max = KVMFT_WIRE_HELLO_MAX,
 		.phases = IN(EXPECT_HELLO),
 	},
 	[KVMFT_WIRE_AUTH] = {
-		EXACTLY(KVMFT_WIRE_AUTH_LEN),
+		.body_min = KVMFT_WIRE_AUTH_LEN,
+		.body_max = KVMFT_WIRE_AUTH_LEN,
 		.phases = IN(EXPECT_AUTH),
 	},
 	[KVMFT_WIRE_BYE] = {
@@ -45,11 +49,13 @@ static const struct frame_rule frame_rules[KVMFT_WIRE_TYPES] = {
 		.phases = IN_HANDSHAKE | IN(CONTROL) | IN(DATA),
 	},
 	[KVMFT_WIRE_HEARTBEAT] = {
-		EXACTLY(KVMFT_WIRE_HEARTBEAT_LEN),
+		.body_min = KVMFT_WIRE_HEARTBEAT_LEN,
+		.body_max = KVMFT_WIRE_HEARTBEAT_LEN,
 		.phases = IN(CONTROL),
 	},
 	[KVMFT_WIRE_ATTACH] = {
-		EXACTLY(KVMFT_WIRE_ATTACH_LEN),
+		.body_min = KVMFT_WIRE_ATTACH_LEN,
+		.body_max = KVMFT_WIRE_ATTACH_LEN,
 		.phases = IN(CONTROL), .flags = KVMFT_WIRE_REPLY, .vm = true,
 	},
 	[KVMFT_WIRE_LAYOUT] = {
@@ -64,7 +70,8 @@ static const struct frame_rule frame_rules[KVMFT_WIRE_TYPES] = {
 		.phases = IN(CONTROL), .flags = KVMFT_WIRE_REPLY, .vm = true,
 	},
 	[KVMFT_WIRE_BEGIN] = {
-		EXACTLY(KVMFT_WIRE_BEGIN_LEN),
+		.body_min = KVMFT_WIRE_BEGIN_LEN,
+		.body_max = KVMFT_WIRE_BEGIN_LEN,
 		.phases = IN(DATA), .vm = true,
 	},
 	[KVMFT_WIRE_PAGES] = {
@@ -75,20 +82,24 @@ static const struct frame_rule frame_rules[KVMFT_WIRE_TYPES] = {
 		.phases = IN(DATA), .flags = KVMFT_WIRE_WANT_STAGED, .vm = true,
 	},
 	[KVMFT_WIRE_STAGED] = {
-		EXACTLY(KVMFT_WIRE_STAGED_LEN),
+		.body_min = KVMFT_WIRE_STAGED_LEN,
+		.body_max = KVMFT_WIRE_STAGED_LEN,
 		.phases = IN(CONTROL), .vm = true,
 	},
 	[KVMFT_WIRE_STATE] = {
-		EXACTLY(KVMFT_WIRE_STATE_LEN),
+		.body_min = KVMFT_WIRE_STATE_LEN,
+		.body_max = KVMFT_WIRE_STATE_LEN,
 		.bulk_max = KVMFT_WIRE_BULK_MAX,
 		.phases = IN(DATA), .vm = true,
 	},
 	[KVMFT_WIRE_COMMIT] = {
-		EXACTLY(KVMFT_WIRE_COMMIT_LEN),
+		.body_min = KVMFT_WIRE_COMMIT_LEN,
+		.body_max = KVMFT_WIRE_COMMIT_LEN,
 		.phases = IN(DATA), .vm = true,
 	},
 	[KVMFT_WIRE_ACK] = {
-		EXACTLY(KVMFT_WIRE_ACK_LEN),
+		.body_min = KVMFT_WIRE_ACK_LEN,
+		.body_max = KVMFT_WIRE_ACK_LEN,
 		.phases = IN(CONTROL), .vm = true,
 	},
 	/* The receiver aborts on the control connection, the sender in the data. */
@@ -98,15 +109,18 @@ static const struct frame_rule frame_rules[KVMFT_WIRE_TYPES] = {
 		.phases = IN(CONTROL) | IN(DATA), .vm = true,
 	},
 	[KVMFT_WIRE_SWITCH] = {
-		EXACTLY(KVMFT_WIRE_SWITCH_LEN),
+		.body_min = KVMFT_WIRE_SWITCH_LEN,
+		.body_max = KVMFT_WIRE_SWITCH_LEN,
 		.phases = IN(CONTROL), .vm = true,
 	},
 	[KVMFT_WIRE_VMM_GONE] = {
-		EXACTLY(KVMFT_WIRE_VMM_GONE_LEN),
+		.body_min = KVMFT_WIRE_VMM_GONE_LEN,
+		.body_max = KVMFT_WIRE_VMM_GONE_LEN,
 		.phases = IN(CONTROL), .vm = true,
 	},
 	[KVMFT_WIRE_FENCE] = {
-		EXACTLY(KVMFT_WIRE_FENCE_LEN),
+		.body_min = KVMFT_WIRE_FENCE_LEN,
+		.body_max = KVMFT_WIRE_FENCE_LEN,
 		.phases = IN(CONTROL), .vm = true,
 	},
 	[KVMFT_WIRE_DETACH] = {

@@ -30,6 +30,8 @@
 #define KVMFT_WIRE_TEXT_MAX	128
 
 #define KVMFT_WIRE_HELLO_LEN	192
+#define KVMFT_WIRE_HELLO_MIN	4	/* of any version */
+#define KVMFT_WIRE_HELLO_MAX	512
 #define KVMFT_WIRE_AUTH_LEN	32
 #define KVMFT_WIRE_HEARTBEAT_LEN 32
 #define KVMFT_WIRE_ATTACH_LEN	80
@@ -50,17 +52,17 @@
 #define KVMFT_WIRE_FENCE_LEN	24
 
 #define KVMFT_WIRE_PAGE_SHIFT	12
-#define KVMFT_WIRE_PAGE_SIZE	(1U << KVMFT_WIRE_PAGE_SHIFT)
+#define KVMFT_WIRE_PAGE_SIZE	4096U
 
 /* No frame has a longer body, or more bulk. */
 #define KVMFT_WIRE_BODY_MAX	65536U
-#define KVMFT_WIRE_BULK_MAX	(1U << 20)
+#define KVMFT_WIRE_BULK_MAX	(1024U * 1024U)
 
 #define KVMFT_WIRE_LAYOUT_MAX	1024U
 #define KVMFT_WIRE_RUNS_MAX	256U
 #define KVMFT_WIRE_FRAME_PAGES_MAX 65536U	/* zero ones included */
 #define KVMFT_WIRE_REGION_MAX	1023U
-#define KVMFT_WIRE_OFFSET_MAX	(1ULL << 52)
+#define KVMFT_WIRE_OFFSET_MAX	0x10000000000000ULL
 #define KVMFT_WIRE_STATE_MAX	(128ULL << 20)
 
 /**
@@ -188,7 +190,7 @@ struct kvmft_wire_hello {
  * struct kvmft_wire_heartbeat - HEARTBEAT
  * @stamp: The sender's CLOCK_BOOTTIME in ns.
  * @echo: The last stamp that it has received, 0 for none.
- * @held: For how many ns it had had that.
+ * @held: For how many ns that has been there.
  * @lease: For how many ns, counted from @echo, the receiver has permission.
  */
 struct kvmft_wire_heartbeat {

@@ -47,17 +47,20 @@ size_t kvmft_wire_put_hello(u8 *to, const struct kvmft_wire_hello *hello)
  * @len: its length
  * @hello: result; with KVMFT_REASON_VERSION only its version is set
  *
- * Return: 0, KVMFT_REASON_VERSION or KVMFT_REASON_PROTOCOL
+ * Return: 0 or the reason why it is refused
  */
 enum kvmft_reason kvmft_wire_get_hello(const u8 *from, u32 len,
 				       struct kvmft_wire_hello *hello)
 {
-	if (len != KVMFT_WIRE_HELLO_LEN)
-		return KVMFT_REASON_LIMIT;
+	bool host_ok;
 
+	if (len < KVMFT_WIRE_HELLO_MIN)
+		return KVMFT_REASON_LIMIT;
 	hello->version = get_unaligned_le32(from);
 	if (hello->version != KVMFT_PROTOCOL_VERSION)
 		return KVMFT_REASON_VERSION;
+	if (len != KVMFT_WIRE_HELLO_LEN)
+		return KVMFT_REASON_LIMIT;
 
 	hello->role = from[4];
 	hello->kind = from[5];
@@ -68,10 +71,12 @@ enum kvmft_reason kvmft_wire_get_hello(const u8 *from, u32 len,
 	memcpy(hello->session, from + 72, KVMFT_WIRE_SESSION_LEN);
 	hello->heartbeat_ms = get_unaligned_le32(from + 88);
 	hello->timeout_ms = get_unaligned_le32(from + 92);
+	host_ok = get_padded(hello->host, from + 128, KVMFT_WIRE_HOST_LEN);
 	kvmft_wire_clean_text(hello->host, sizeof(hello->host), from + 128,
 			      KVMFT_WIRE_HOST_LEN);
 
-	if (!get_padded(hello->name, from + 96, KVMFT_WIRE_NAME_LEN) ||
+	if (!host_ok ||
+	    !get_padded(hello->name, from + 96, KVMFT_WIRE_NAME_LEN) ||
 	    !kvmft_wire_name_ok(hello->name, KVMFT_PAIR_NAME_MAX) ||
 	    get_unaligned_le16(from + 6) ||
 	    hello->role < KVMFT_PAIR_CONNECT || hello->role > KVMFT_PAIR_LISTEN ||

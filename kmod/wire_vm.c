@@ -228,7 +228,8 @@ enum kvmft_reason kvmft_wire_get_config(const u8 *from, u32 len, u32 *count)
 			return KVMFT_REASON_PROTOCOL;
 		size = get_unaligned_le32(from + at + 4);
 		at += KVMFT_WIRE_CONFIG_ITEM;
-		if (size > len - at || padded(size) > len - at)
+		if (size > len - at || padded(size) > len - at ||
+		    memchr_inv(from + at + size, 0, padded(size) - size))
 			return KVMFT_REASON_PROTOCOL;
 		at += padded(size);
 	}
