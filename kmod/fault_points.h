@@ -11,6 +11,7 @@
 /* Before a step of the module's initialization; an error fails that step. */
 KVMFT_FAULT_POINT(INIT_SYSFS, init_sysfs)
 KVMFT_FAULT_POINT(INIT_HOOK, init_hook)
+KVMFT_FAULT_POINT(INIT_PAIRS, init_pairs)
 KVMFT_FAULT_POINT(INIT_NETLINK, init_netlink)
 
 /*
@@ -24,3 +25,17 @@ KVMFT_FAULT_POINT(HOOK_OPEN, hook_open)
  * family can come or go, so don't load or unload such modules.
  */
 KVMFT_FAULT_POINT(VERSION_DUMP, version_dump)
+
+/* When memory is wanted for a pair, a link, a listener, its directory, a guest. */
+KVMFT_FAULT_POINT(PAIR_ALLOC, pair_alloc)
+KVMFT_FAULT_POINT(SYSFS_PAIR, sysfs_pair)
+KVMFT_FAULT_POINT(LINK_PREPARE, link_prepare)
+KVMFT_FAULT_POINT(LISTENER_PREPARE, listener_prepare)
+KVMFT_FAULT_POINT(CONN_ALLOC, conn_alloc)
+KVMFT_FAULT_POINT(HANDSHAKE, handshake)
+KVMFT_FAULT_POINT(MAC_ALLOC, mac_alloc)
+KVMFT_FAULT_POINT(CHANNEL_START, channel_start)
+KVMFT_FAULT_POINT(STREAM_ALLOC, stream_alloc)
+
+/* When pages are wanted to receive into; any error stands for no memory. */
+KVMFT_FAULT_POINT(POOL_GET, pool_get)

@@ -3,6 +3,7 @@
 #include <linux/kernel.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
+#include <linux/string.h>
 
 #include "compat.h"
 #include "stage.h"
@@ -11,10 +12,10 @@
 #define REGION_SHIFT 40
 #define LEAF_PAGES 64
 
-/* CRC32C of a page of zeroes: see zero_term(). */
+/* CRC32C of a page of zeroes. */
 #define ZERO_CRC 0x98f94189U
 
-static unsigned long page_index(u32 region, u64 offset)
+static unsigned long place_index(u32 region, u64 offset)
 {
 	return (unsigned long)region << REGION_SHIFT |
 	       offset >> KVMFT_WIRE_PAGE_SHIFT;
@@ -243,7 +244,7 @@ enum kvmft_reason kvmft_stage_add(struct kvmft_stage *stage, const u8 *body,
 		unsigned long index;
 
 		kvmft_wire_get_run(body, i, &run);
-		index = page_index(run.region, run.offset);
+		index = place_index(run.region, run.offset);
 
 		for (n = 0; n < run.pages; n++, index++) {
 			void *entry = zero_entry();
@@ -353,6 +354,30 @@ enum kvmft_reason kvmft_stage_commit(struct kvmft_stage *stage, u64 generation,
 	stage->committed_generation = generation;
 	stage->committed_epoch = epoch;
 	stage->phase = KVMFT_STAGE_COMMITTED;
+	return 0;
+}
+
+/**
+ * kvmft_stage_walk() - look at where the pages of an epoch belong
+ * @stage: the stage
+ * @walk: sees each page once, in the order of region and offset
+ * @context: passed on to @walk
+ *
+ * Return: what @walk returned last, 0 if there was nothing to see
+ */
+int kvmft_stage_walk(struct kvmft_stage *stage, kvmft_stage_walk_fn walk,
+		     void *context)
+{
+	unsigned long index;
+	void *entry;
+	int err;
+
+	xa_for_each(&stage->pages, index, entry) {
+		err = walk(context, index_region(index), index_offset(index));
+		if (err)
+			return err;
+		cond_resched();
+	}
 	return 0;
 }
 

@@ -8,7 +8,7 @@
  * is free by then, and all that still comes of it is refused until the next one
  * begins. Nothing that isn't committed can be seen from outside.
  *
- * The memory of an epoch is bounded by a ceiling: its pages, its state and up to
+ * The memory of an epoch is bounded by a ceiling: its pages, its state and
  * KVMFT_STAGE_LEAF bytes of bookkeeping for each aligned block of 64 pages that it
  * touches. What is being received while an epoch is below the ceiling, one frame
  * at most, comes on top of it.
@@ -22,7 +22,10 @@
 #include "pool.h"
 #include "wire.h"
 
-/* What the bookkeeping of 64 neighbouring pages takes at most. */
+/*
+ * What the bookkeeping of 64 neighbouring pages is charged with. It takes about 600
+ * bytes, and 5 KiB in the worst case, a page far from all others.
+ */
 #define KVMFT_STAGE_LEAF 4096U
 
 /**
@@ -77,18 +80,16 @@ struct kvmft_stage {
 	u32 state_crc;
 };
 
-/**
- * typedef kvmft_stage_apply_fn - takes one page of a committed epoch
- * @context: of the caller
- * @region: RAM region
- * @offset: byte offset in it
- * @page: the contents, or NULL for a page that is all zero
- *
- * Return: a page to put into the pool in the place of @page: that itself, another
- * one, or NULL
+/*
+ * Takes one page of a committed epoch: the contents, or NULL for one that is all
+ * zero. Returns a page to put into the pool in its place: that itself, another one,
+ * or NULL.
  */
 typedef struct page *(*kvmft_stage_apply_fn)(void *context, u32 region,
 					     u64 offset, struct page *page);
+
+/* Sees where one page of an epoch belongs; what isn't 0 ends the walk. */
+typedef int (*kvmft_stage_walk_fn)(void *context, u32 region, u64 offset);
 
 void kvmft_stage_init(struct kvmft_stage *stage, u64 ceiling, u32 keep);
 void kvmft_stage_destroy(struct kvmft_stage *stage);
@@ -104,6 +105,8 @@ enum kvmft_reason kvmft_stage_add_state(struct kvmft_stage *stage,
 enum kvmft_reason kvmft_stage_commit(struct kvmft_stage *stage, u64 generation,
 				     u64 epoch,
 				     const struct kvmft_wire_commit *commit);
+int kvmft_stage_walk(struct kvmft_stage *stage, kvmft_stage_walk_fn walk,
+		     void *context);
 void kvmft_stage_apply(struct kvmft_stage *stage, kvmft_stage_apply_fn apply,
 		       void *context);
 enum kvmft_reason kvmft_stage_refuse(struct kvmft_stage *stage,
