@@ -20,6 +20,7 @@
 #include "fault.h"
 #include "hook.h"
 #include "netlink.h"
+#include "pairs.h"
 #include "sysfs.h"
 #include "version.h"
 
@@ -43,15 +44,21 @@ static int __init kvmft_init(void)
 	if (err)
 		goto err_sysfs;
 
-	err = fault_at(KVMFT_FAULT_INIT_NETLINK) ?: kvmft_netlink_init();
+	err = fault_at(KVMFT_FAULT_INIT_PAIRS) ?: kvmft_pairs_init();
 	if (err)
 		goto err_hook;
+
+	err = fault_at(KVMFT_FAULT_INIT_NETLINK) ?: kvmft_netlink_init();
+	if (err)
+		goto err_pairs;
 
 	kvmft_hook_admit();
 	pr_info("version %s, protocol %u\n", KVMFT_VERSION,
 		KVMFT_PROTOCOL_VERSION);
 	return 0;
 
+err_pairs:
+	kvmft_pairs_exit();
 err_hook:
 	kvmft_hook_exit();
 err_sysfs:
@@ -61,7 +68,10 @@ err_sysfs:
 
 static void __exit kvmft_exit(void)
 {
+	/* Pairs tell of their end by netlink, and netlink asks for pairs. */
+	kvmft_pairs_close();
 	kvmft_netlink_exit();
+	kvmft_pairs_exit();
 	kvmft_hook_exit();
 	kvmft_sysfs_exit();
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/capability.h>
 #include <linux/init.h>
 #include <linux/kvmft.h>
 #include <linux/module.h>
@@ -8,8 +9,6 @@
 #include "fault.h"
 #include "netlink.h"
 #include "version.h"
-
-static struct genl_family kvmft_family;
 
 /*
  * The request takes no attributes. Saying so needs a policy that rejects each:
@@ -52,6 +51,23 @@ static int version_get_dump(struct sk_buff *skb, struct netlink_callback *cb)
 	return 0;
 }
 
+/**
+ * kvmft_netlink_may_change() - may this request change anything?
+ * @skb: the request
+ * @extack: where to say why not
+ *
+ * Not GENL_ADMIN_PERM, which refuses without a word.
+ *
+ * Return: 0 or -EPERM
+ */
+int kvmft_netlink_may_change(struct sk_buff *skb, struct netlink_ext_ack *extack)
+{
+	if (netlink_capable(skb, CAP_NET_ADMIN))
+		return 0;
+	NL_SET_ERR_MSG(extack, "this needs CAP_NET_ADMIN in the initial user namespace");
+	return -EPERM;
+}
+
 static const struct genl_ops kvmft_ops[] = {
 	{
 		.cmd = KVMFT_CMD_VERSION_GET,
@@ -59,14 +75,65 @@ static const struct genl_ops kvmft_ops[] = {
 		.policy = version_get_policy,
 		.maxattr = ARRAY_SIZE(version_get_policy) - 1,
 	},
+	{
+		.cmd = KVMFT_CMD_PAIR_ADD,
+		.doit = kvmft_pair_add_doit,
+		.policy = kvmft_pair_add_policy,
+		.maxattr = ARRAY_SIZE(kvmft_pair_add_policy) - 1,
+	},
+	{
+		.cmd = KVMFT_CMD_PAIR_DEL,
+		.doit = kvmft_pair_del_doit,
+		.policy = kvmft_pair_name_policy,
+		.maxattr = ARRAY_SIZE(kvmft_pair_name_policy) - 1,
+	},
+	{
+		.cmd = KVMFT_CMD_PAIR_GET,
+		.doit = kvmft_pair_get_doit,
+		.dumpit = kvmft_pair_get_dump,
+		.policy = kvmft_pair_name_policy,
+		.maxattr = ARRAY_SIZE(kvmft_pair_name_policy) - 1,
+	},
+	{
+		.cmd = KVMFT_CMD_SELFTEST_ATTACH,
+		.doit = kvmft_selftest_attach_doit,
+		.policy = kvmft_selftest_attach_policy,
+		.maxattr = ARRAY_SIZE(kvmft_selftest_attach_policy) - 1,
+	},
+	{
+		.cmd = KVMFT_CMD_SELFTEST_DETACH,
+		.doit = kvmft_selftest_detach_doit,
+		.policy = kvmft_selftest_name_policy,
+		.maxattr = ARRAY_SIZE(kvmft_selftest_name_policy) - 1,
+	},
+	{
+		.cmd = KVMFT_CMD_SELFTEST_SEND,
+		.doit = kvmft_selftest_send_doit,
+		.policy = kvmft_selftest_send_policy,
+		.maxattr = ARRAY_SIZE(kvmft_selftest_send_policy) - 1,
+	},
+	{
+		.cmd = KVMFT_CMD_SELFTEST_READ,
+		.start = kvmft_selftest_read_start,
+		.dumpit = kvmft_selftest_read_dump,
+		.done = kvmft_selftest_read_done,
+		.policy = kvmft_selftest_name_policy,
+		.maxattr = ARRAY_SIZE(kvmft_selftest_name_policy) - 1,
+	},
 };
 
-static struct genl_family kvmft_family __ro_after_init = {
+static const struct genl_multicast_group kvmft_groups[] = {
+	{ .name = KVMFT_EVENTS_GROUP },
+};
+
+struct genl_family kvmft_family __ro_after_init = {
 	.name = KVMFT_FAMILY_NAME,
 	.version = KVMFT_FAMILY_VERSION,
 	.module = THIS_MODULE,
 	.ops = kvmft_ops,
 	.n_ops = ARRAY_SIZE(kvmft_ops),
+	.mcgrps = kvmft_groups,
+	.n_mcgrps = ARRAY_SIZE(kvmft_groups),
 	/* No command is old enough to be let off the checks of the header. */
 	.resv_start_op = KVMFT_CMD_VERSION_GET,
 	.netnsok = true,

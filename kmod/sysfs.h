@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * sysfs: the class directory /sys/class/kvmft.
+ * sysfs: the class kvmft, below which everything shows its state.
  *
- * Contract: owns the class, which exists from kvmft_sysfs_init() to
- * kvmft_sysfs_exit(); pairs and guests appear in it as devices.
+ * Contract: one value a file, as Documentation/ABI/ says. Reading never changes
+ * anything and never waits for a peer; there is nothing to write. A directory
+ * belongs to the network namespace of what it is about, and is seen there alone.
+ * Readers have left when its removal returns.
  */
 #ifndef _KVMFT_SYSFS_H
 #define _KVMFT_SYSFS_H
 
+struct kvmft_pair;
+
 int kvmft_sysfs_init(void);
 void kvmft_sysfs_exit(void);
+int kvmft_sysfs_add_pair(struct kvmft_pair *pair);
+void kvmft_sysfs_del_pair(struct kvmft_pair *pair);
 
 #endif /* _KVMFT_SYSFS_H */

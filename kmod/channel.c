@@ -1,0 +1,774 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/err.h>
+#include <linux/kernel.h>
+#include <linux/kthread.h>
+#include <linux/sched.h>
+#include <linux/string.h>
+
+#include "channel.h"
+#include "compat.h"
+#include "fault.h"
+
+/* How often a source asks whether the other end is attached by now. */
+#define ATTACH_INTERVAL (HZ / 5)
+
+/* How long to wait for a data connection before attaching once more. */
+#define DATA_TIMEOUT (3 * HZ)
+
+/* Numbers that the listening end chooses; the connecting end has the others. */
+#define LISTEN_VM 0x80000000U
+
+/* A data connection ends with its session, which watches the peer closely. */
+#define DATA_USER_TIMEOUT_MS 30000
+
+static void channel_free(struct kref *ref)
+{
+	struct kvmft_channel *channel = container_of(ref, struct kvmft_channel, ref);
+	struct kvmft_pair *pair = channel->pair;
+
+	channel->ops->release(channel);
+	kvmft_pair_put(pair);
+}
+
+/**
+ * kvmft_channel_get() - take a reference
+ * @channel: the channel
+ *
+ * Return: @channel
+ */
+struct kvmft_channel *kvmft_channel_get(struct kvmft_channel *channel)
+{
+	kref_get(&channel->ref);
+	return channel;
+}
+
+/**
+ * kvmft_channel_put() - give a reference back
+ * @channel: the channel, or NULL
+ *
+ * Context: may sleep
+ */
+void kvmft_channel_put(struct kvmft_channel *channel)
+{
+	if (channel)
+		kref_put(&channel->ref, channel_free);
+}
+
+static struct kvmft_channel *find_name(struct kvmft_pair *pair, u8 kind,
+				       const char *name)
+{
+	struct kvmft_channel *channel;
+
+	lockdep_assert_held(&pair->channels_lock);
+	list_for_each_entry(channel, &pair->channels, list) {
+		if (channel->kind == kind && !strcmp(channel->name, name))
+			return channel;
+	}
+	return NULL;
+}
+
+static struct kvmft_channel *find_vm(struct kvmft_pair *pair, u32 vm)
+{
+	struct kvmft_channel *channel;
+
+	lockdep_assert_held(&pair->channels_lock);
+	list_for_each_entry(channel, &pair->channels, list) {
+		if (READ_ONCE(channel->vm) == vm)
+			return channel;
+	}
+	return NULL;
+}
+
+/**
+ * kvmft_channel_find() - look a guest up
+ * @pair: the pair
+ * @kind: &enum kvmft_wire_attach_kind
+ * @name: the guest
+ *
+ * Return: its channel with a reference, or NULL
+ */
+struct kvmft_channel *kvmft_channel_find(struct kvmft_pair *pair, u8 kind,
+					 const char *name)
+{
+	struct kvmft_channel *channel;
+
+	mutex_lock(&pair->channels_lock);
+	channel = find_name(pair, kind, name);
+	if (channel)
+		kvmft_channel_get(channel);
+	mutex_unlock(&pair->channels_lock);
+	return channel;
+}
+
+/**
+ * kvmft_channel_stopping() - is the thread to come to its end?
+ * @channel: the channel
+ *
+ * Return: whether it is
+ */
+bool kvmft_channel_stopping(struct kvmft_channel *channel)
+{
+	return READ_ONCE(channel->stopping);
+}
+
+/**
+ * kvmft_channel_outcome() - what did the sink say?
+ * @channel: the channel of a source
+ * @outcome: result
+ */
+void kvmft_channel_outcome(struct kvmft_channel *channel,
+			   struct kvmft_outcome *outcome)
+{
+	spin_lock(&channel->lock);
+	*outcome = channel->outcome;
+	spin_unlock(&channel->lock);
+}
+
+/**
+ * kvmft_channel_say() - send a frame about this guest on the control connection
+ * @channel: the channel
+ * @type: &enum kvmft_wire_type
+ * @generation: of the guest
+ * @epoch: that it is about
+ * @body: its body
+ * @len: length of that
+ *
+ * Return: 0 or a negative errno, see kvmft_pair_send()
+ */
+int kvmft_channel_say(struct kvmft_channel *channel, u8 type, u64 generation,
+		      u64 epoch, const u8 *body, u32 len)
+{
+	struct kvmft_wire_header header = {
+		.type = type,
+		.body = len,
+		.vm = READ_ONCE(channel->vm),
+		.generation = generation,
+		.epoch = epoch,
+	};
+
+	if (!header.vm)
+		return -ENOTCONN;
+	return kvmft_pair_send(channel->pair, &header, body);
+}
+
+static void say_detach(struct kvmft_pair *pair, u32 vm, u32 reason)
+{
+	struct kvmft_wire_header header = { .type = KVMFT_WIRE_DETACH, .vm = vm };
+	struct kvmft_wire_notice notice = { .reason = reason };
+	u8 body[KVMFT_WIRE_NOTICE_MAX];
+
+	strscpy(notice.text, kvmft_reason_text(reason), sizeof(notice.text));
+	header.body = kvmft_wire_put_notice(body, &notice);
+	kvmft_pair_send(pair, &header, body);
+}
+
+static void say_attach(struct kvmft_channel *channel)
+{
+	struct kvmft_wire_attach attach = { .kind = channel->kind };
+	u8 body[KVMFT_WIRE_ATTACH_LEN];
+
+	strscpy(attach.name, channel->name, sizeof(attach.name));
+	kvmft_wire_put_attach(body, &attach);
+	kvmft_channel_say(channel, KVMFT_WIRE_ATTACH, 0, 0, body, sizeof(body));
+}
+
+static bool connects(const struct kvmft_channel *channel)
+{
+	return channel->pair->self.role == KVMFT_PAIR_CONNECT;
+}
+
+static struct kvmft_conn *take_offer(struct kvmft_channel *channel)
+{
+	struct kvmft_conn *conn;
+
+	spin_lock(&channel->lock);
+	conn = channel->offered;
+	channel->offered = NULL;
+	spin_unlock(&channel->lock);
+	return conn;
+}
+
+static struct kvmft_conn *connect_data(struct kvmft_channel *channel)
+{
+	struct kvmft_greeting greeting = {
+		.kind = KVMFT_WIRE_KIND_DATA,
+		.vm = READ_ONCE(channel->vm),
+	};
+	struct kvmft_pair *pair = channel->pair;
+	struct kvmft_verdict verdict = { 0 };
+	struct kvmft_conn *conn;
+
+	if (!greeting.vm || !kvmft_pair_session(pair, greeting.session))
+		return NULL;
+
+	conn = kvmft_conn_connect(pair->net, &pair->address,
+				  msecs_to_jiffies(pair->self.timeout_ms),
+				  &pair->tally, &verdict);
+	if (!conn) {
+		kvmft_pair_count(pair, verdict.reason);
+		return NULL;
+	}
+	if (kvmft_handshake_connect(conn, &pair->self, &greeting)) {
+		kvmft_conn_verdict(conn, &verdict);
+		kvmft_pair_count(pair, verdict.reason);
+		kvmft_conn_put(conn);
+		return NULL;
+	}
+	return conn;
+}
+
+static bool attached_or_stopping(struct kvmft_channel *channel)
+{
+	return READ_ONCE(channel->attached) || READ_ONCE(channel->stopping);
+}
+
+static bool offered_or_lost(struct kvmft_channel *channel)
+{
+	return READ_ONCE(channel->offered) || !READ_ONCE(channel->attached) ||
+	       READ_ONCE(channel->stopping);
+}
+
+/* Agrees with the other end, and gets a data connection; NULL to try again. */
+static struct kvmft_conn *channel_open(struct kvmft_channel *channel)
+{
+	struct kvmft_conn *conn = NULL;
+
+	if (channel->source) {
+		wait_event_interruptible(channel->wait,
+					 READ_ONCE(channel->pair->control) ||
+					 READ_ONCE(channel->stopping));
+		say_attach(channel);
+		wait_event_interruptible_timeout(channel->wait,
+						 attached_or_stopping(channel),
+						 ATTACH_INTERVAL);
+	} else {
+		wait_event_interruptible(channel->wait,
+					 attached_or_stopping(channel));
+	}
+	if (!READ_ONCE(channel->attached) || READ_ONCE(channel->stopping))
+		return NULL;
+
+	if (connects(channel)) {
+		conn = connect_data(channel);
+		if (!conn)
+			wait_event_interruptible_timeout(channel->wait,
+							 READ_ONCE(channel->stopping),
+							 ATTACH_INTERVAL);
+	} else {
+		wait_event_interruptible_timeout(channel->wait,
+						 offered_or_lost(channel),
+						 DATA_TIMEOUT);
+		conn = take_offer(channel);
+	}
+	return conn;
+}
+
+/* Lets the connection be cut from outside; false if that is wanted already. */
+static bool publish_data(struct kvmft_channel *channel, struct kvmft_conn *conn,
+			 u32 *attachment)
+{
+	bool wanted;
+
+	spin_lock(&channel->lock);
+	wanted = channel->attached && !channel->stopping;
+	*attachment = channel->attachment;
+	if (wanted)
+		channel->data = kvmft_conn_get(conn);
+	spin_unlock(&channel->lock);
+	return wanted;
+}
+
+static void unpublish_data(struct kvmft_channel *channel, u32 attachment)
+{
+	struct kvmft_conn *conn;
+
+	spin_lock(&channel->lock);
+	conn = channel->data;
+	channel->data = NULL;
+	/* A source attaches anew. A sink that connects is told when to. */
+	if (channel->source ||
+	    (connects(channel) && channel->attachment == attachment))
+		WRITE_ONCE(channel->attached, false);
+	spin_unlock(&channel->lock);
+	kvmft_conn_put(conn);
+}
+
+static int channel_thread(void *data)
+{
+	struct kvmft_channel *channel = data;
+	struct kvmft_pair *pair = channel->pair;
+	struct kvmft_verdict verdict;
+	struct kvmft_conn *conn;
+	u32 attachment;
+
+	while (!kvmft_channel_stopping(channel)) {
+		conn = channel_open(channel);
+		if (!conn)
+			continue;
+
+		if (publish_data(channel, conn, &attachment)) {
+			kvmft_conn_tune(conn, DATA_USER_TIMEOUT_MS, false);
+			channel->ops->run(channel, conn);
+			unpublish_data(channel, attachment);
+
+			kvmft_conn_bye(conn);
+			kvmft_conn_verdict(conn, &verdict);
+			kvmft_pair_count(pair, verdict.reason);
+		}
+		kvmft_conn_cut(conn);
+		kvmft_conn_put(conn);
+	}
+
+	/* kthread_stop() is to find a thread. */
+	while (!kthread_should_stop())
+		wait_event_interruptible(channel->wait, kthread_should_stop());
+	return 0;
+}
+
+static u32 next_vm(struct kvmft_pair *pair)
+{
+	lockdep_assert_held(&pair->channels_lock);
+	do {
+		pair->next_vm = (pair->next_vm + 1) & ~LISTEN_VM;
+	} while (!pair->next_vm || find_vm(pair, pair->next_vm) ||
+		 find_vm(pair, pair->next_vm | LISTEN_VM));
+	return pair->self.role == KVMFT_PAIR_LISTEN ?
+		pair->next_vm | LISTEN_VM : pair->next_vm;
+}
+
+/**
+ * kvmft_channel_start() - begin to be one end of a guest's channel
+ * @channel: inside a zeroed structure of the user's
+ * @pair: the pair
+ * @ops: what the user does
+ * @source: whether epochs go out from here
+ * @kind: &enum kvmft_wire_attach_kind
+ * @name: the guest
+ *
+ * Context: may sleep
+ *
+ * Return: 0, after which the caller has a reference and the user's release() ends
+ * it; -EEXIST if the name is taken; -ESHUTDOWN if the pair is going; or another negative errno
+ */
+int kvmft_channel_start(struct kvmft_channel *channel, struct kvmft_pair *pair,
+			const struct kvmft_channel_ops *ops, bool source,
+			u8 kind, const char *name)
+{
+	struct task_struct *thread;
+	int err;
+
+	kref_init(&channel->ref);
+	channel->pair = pair;
+	channel->ops = ops;
+	channel->source = source;
+	channel->kind = kind;
+	strscpy(channel->name, name, sizeof(channel->name));
+	init_waitqueue_head(&channel->wait);
+	spin_lock_init(&channel->lock);
+
+	err = kvmft_fault(KVMFT_FAULT_CHANNEL_START);
+	if (err)
+		return err;
+	thread = kthread_create(channel_thread, channel, "kvmft-vm/%s", name);
+	if (IS_ERR(thread))
+		return PTR_ERR(thread);
+
+	mutex_lock(&pair->channels_lock);
+	if (pair->closed)
+		err = -ESHUTDOWN;
+	else if (find_name(pair, kind, name))
+		err = -EEXIST;
+	if (err) {
+		mutex_unlock(&pair->channels_lock);
+		/* It never ran, so it just goes. */
+		kthread_stop(thread);
+		return err;
+	}
+	kvmft_pair_get(pair);
+	channel->thread = thread;
+	if (source)
+		channel->vm = next_vm(pair);
+	kvmft_channel_get(channel);
+	list_add_tail(&channel->list, &pair->channels);
+	mutex_unlock(&pair->channels_lock);
+
+	wake_up_process(thread);
+	return 0;
+}
+
+/* Ends the attachment of this session, and what waits for it. */
+static void channel_lose(struct kvmft_channel *channel, bool stop)
+{
+	struct kvmft_conn *data = NULL;
+	struct kvmft_conn *offered;
+
+	spin_lock(&channel->lock);
+	if (stop)
+		WRITE_ONCE(channel->stopping, true);
+	WRITE_ONCE(channel->attached, false);
+	if (!channel->source)
+		WRITE_ONCE(channel->vm, 0);
+	offered = channel->offered;
+	channel->offered = NULL;
+	if (channel->data)
+		data = kvmft_conn_get(channel->data);
+	spin_unlock(&channel->lock);
+
+	if (data)
+		kvmft_conn_cut(data);
+	kvmft_conn_put(data);
+	kvmft_conn_put(offered);
+	wake_up_all(&channel->wait);
+}
+
+/* Whoever took the channel out of the list stops it, so only one does. */
+static void channel_finish(struct kvmft_channel *channel)
+{
+	u32 vm = READ_ONCE(channel->vm);
+
+	if (vm)
+		say_detach(channel->pair, vm, KVMFT_REASON_GONE);
+	channel_lose(channel, true);
+	kthread_stop(channel->thread);
+	kvmft_channel_put(channel);
+}
+
+/**
+ * kvmft_channel_stop() - be no end of the channel any more
+ * @channel: the channel; the caller's reference stays
+ *
+ * On return the thread has ended.
+ */
+void kvmft_channel_stop(struct kvmft_channel *channel)
+{
+	struct kvmft_pair *pair = channel->pair;
+	bool mine;
+
+	mutex_lock(&pair->channels_lock);
+	mine = !list_empty(&channel->list);
+	list_del_init(&channel->list);
+	mutex_unlock(&pair->channels_lock);
+
+	if (mine)
+		channel_finish(channel);
+}
+
+/**
+ * kvmft_channels_stop() - stop all guests of a pair, for good
+ * @pair: the pair; none can be added from now on
+ */
+void kvmft_channels_stop(struct kvmft_pair *pair)
+{
+	struct kvmft_channel *channel;
+
+	for (;;) {
+		mutex_lock(&pair->channels_lock);
+		pair->closed = true;
+		channel = list_first_entry_or_null(&pair->channels,
+						   struct kvmft_channel, list);
+		if (channel)
+			list_del_init(&channel->list);
+		mutex_unlock(&pair->channels_lock);
+		if (!channel)
+			return;
+		channel_finish(channel);
+	}
+}
+
+/**
+ * kvmft_channels_up() - there is a session
+ * @pair: the pair
+ */
+void kvmft_channels_up(struct kvmft_pair *pair)
+{
+	struct kvmft_channel *channel;
+
+	mutex_lock(&pair->channels_lock);
+	list_for_each_entry(channel, &pair->channels, list)
+		wake_up_all(&channel->wait);
+	mutex_unlock(&pair->channels_lock);
+}
+
+/**
+ * kvmft_channels_down() - the session has ended
+ * @pair: the pair
+ */
+void kvmft_channels_down(struct kvmft_pair *pair)
+{
+	struct kvmft_channel *channel;
+
+	mutex_lock(&pair->channels_lock);
+	list_for_each_entry(channel, &pair->channels, list)
+		channel_lose(channel, false);
+	mutex_unlock(&pair->channels_lock);
+}
+
+/**
+ * kvmft_channels_expect() - may a data connection for this guest come?
+ * @pair: the pair
+ * @vm: the guest's number
+ *
+ * Return: whether it may
+ */
+bool kvmft_channels_expect(struct kvmft_pair *pair, u32 vm)
+{
+	struct kvmft_channel *channel;
+	bool expected;
+
+	mutex_lock(&pair->channels_lock);
+	channel = vm ? find_vm(pair, vm) : NULL;
+	expected = channel && READ_ONCE(channel->attached);
+	mutex_unlock(&pair->channels_lock);
+	return expected;
+}
+
+/**
+ * kvmft_channels_offer() - here is a data connection
+ * @pair: the pair
+ * @vm: the guest's number
+ * @conn: the connection; with true, the caller's reference is gone
+ *
+ * It takes the place of one that there is.
+ *
+ * Return: whether the guest has taken it
+ */
+bool kvmft_channels_offer(struct kvmft_pair *pair, u32 vm, struct kvmft_conn *conn)
+{
+	struct kvmft_conn *offered = NULL, *data = NULL;
+	struct kvmft_channel *channel;
+	bool taken = false;
+
+	mutex_lock(&pair->channels_lock);
+	channel = find_vm(pair, vm);
+	if (channel) {
+		spin_lock(&channel->lock);
+		taken = channel->attached && !channel->stopping;
+		if (taken) {
+			offered = channel->offered;
+			WRITE_ONCE(channel->offered, conn);
+			if (channel->data)
+				data = kvmft_conn_get(channel->data);
+		}
+		spin_unlock(&channel->lock);
+		wake_up_all(&channel->wait);
+	}
+	mutex_unlock(&pair->channels_lock);
+
+	if (data) {
+		kvmft_conn_fail(data, KVMFT_REASON_REPLACED);
+		kvmft_conn_cut(data);
+	}
+	kvmft_conn_put(data);
+	kvmft_conn_put(offered);
+	return taken;
+}
+
+/* The other end's source is attached: are we its sink? */
+static enum kvmft_reason on_attach_request(struct kvmft_pair *pair,
+					   const struct kvmft_wire_header *request,
+					   struct kvmft_wire_attach *attach)
+{
+	struct kvmft_wire_header header = {
+		.type = KVMFT_WIRE_ATTACH,
+		.flags = KVMFT_WIRE_REPLY,
+		.body = KVMFT_WIRE_ATTACH_LEN,
+		.vm = request->vm,
+	};
+	struct kvmft_channel *channel;
+	u8 body[KVMFT_WIRE_ATTACH_LEN];
+	bool we_listen = pair->self.role == KVMFT_PAIR_LISTEN;
+	bool they_listen = request->vm & LISTEN_VM;
+
+	/* The number must be one of theirs. */
+	if (they_listen == we_listen)
+		return KVMFT_REASON_PROTOCOL;
+
+	attach->reason = KVMFT_REASON_NO_VM;
+	mutex_lock(&pair->channels_lock);
+	channel = find_name(pair, attach->kind, attach->name);
+	if (channel && !channel->source &&
+	    (!find_vm(pair, request->vm) || channel->vm == request->vm)) {
+		struct kvmft_conn *data = NULL;
+
+		attach->reason = 0;
+		channel->ops->describe(channel, &header, attach);
+
+		spin_lock(&channel->lock);
+		WRITE_ONCE(channel->vm, request->vm);
+		WRITE_ONCE(channel->attached, true);
+		channel->attachment++;
+		/* A source that attaches has no connection, whatever we have. */
+		if (channel->data)
+			data = kvmft_conn_get(channel->data);
+		spin_unlock(&channel->lock);
+		if (data)
+			kvmft_conn_cut(data);
+		kvmft_conn_put(data);
+	}
+	kvmft_wire_put_attach(body, attach);
+	/* The answer leaves before the connection that it permits. */
+	kvmft_pair_send(pair, &header, body);
+	if (channel && !attach->reason)
+		wake_up_all(&channel->wait);
+	mutex_unlock(&pair->channels_lock);
+	return 0;
+}
+
+static enum kvmft_reason on_attach(struct kvmft_pair *pair,
+				   const struct kvmft_wire_header *header,
+				   const u8 *body)
+{
+	struct kvmft_channel *channel;
+	struct kvmft_wire_attach attach;
+	enum kvmft_reason reason;
+
+	reason = kvmft_wire_get_attach(body, header->body, &attach);
+	if (reason)
+		return reason;
+	if (!(header->flags & KVMFT_WIRE_REPLY)) {
+		if (attach.reason || attach.ceiling || header->vm == LISTEN_VM)
+			return KVMFT_REASON_PROTOCOL;
+		return on_attach_request(pair, header, &attach);
+	}
+
+	mutex_lock(&pair->channels_lock);
+	channel = find_vm(pair, header->vm);
+	if (channel && channel->source) {
+		spin_lock(&channel->lock);
+		channel->refused = attach.reason;
+		if (!attach.reason && !channel->data) {
+			WRITE_ONCE(channel->attached, true);
+			memset(&channel->outcome, 0, sizeof(channel->outcome));
+			channel->outcome.acked_generation = header->generation;
+			channel->outcome.acked_epoch = header->epoch;
+		}
+		spin_unlock(&channel->lock);
+		wake_up_all(&channel->wait);
+	}
+	mutex_unlock(&pair->channels_lock);
+	return 0;
+}
+
+static enum kvmft_reason on_outcome(struct kvmft_channel *channel,
+				    const struct kvmft_wire_header *header,
+				    const u8 *body)
+{
+	struct kvmft_wire_notice notice;
+	struct kvmft_outcome *outcome;
+	struct kvmft_wire_ack ack;
+	enum kvmft_reason reason;
+	u64 sequence;
+
+	switch (header->type) {
+	case KVMFT_WIRE_ACK:
+		reason = kvmft_wire_get_ack(body, header->body, &ack);
+		break;
+	case KVMFT_WIRE_STAGED:
+		reason = kvmft_wire_get_staged(body, header->body, &sequence);
+		break;
+	default:
+		reason = kvmft_wire_get_notice(body, header->body, &notice);
+		break;
+	}
+	/* It may be about a guest that was just removed here. */
+	if (reason || !channel || !channel->source)
+		return reason;
+
+	outcome = &channel->outcome;
+	spin_lock(&channel->lock);
+	switch (header->type) {
+	case KVMFT_WIRE_ACK:
+		outcome->acked_generation = header->generation;
+		outcome->acked_epoch = header->epoch;
+		break;
+	case KVMFT_WIRE_STAGED:
+		outcome->staged_sequence = sequence;
+		break;
+	default:
+		outcome->aborted_generation = header->generation;
+		outcome->aborted_epoch = header->epoch;
+		memset(&outcome->aborted, 0, sizeof(outcome->aborted));
+		kvmft_judge_quoting(&outcome->aborted, notice.reason, notice.text);
+		break;
+	}
+	spin_unlock(&channel->lock);
+	wake_up_all(&channel->wait);
+	return 0;
+}
+
+/* The other end isn't attached any more. */
+static enum kvmft_reason on_detach(struct kvmft_channel *channel,
+				   const struct kvmft_wire_header *header,
+				   const u8 *body)
+{
+	struct kvmft_wire_notice notice;
+	enum kvmft_reason reason;
+
+	reason = kvmft_wire_get_notice(body, header->body, &notice);
+	if (!reason && channel)
+		channel_lose(channel, false);
+	return reason;
+}
+
+/* Those that only guests use are judged, and answered by who has none. */
+static enum kvmft_reason check_guest_frame(const struct kvmft_wire_header *header,
+					   const u8 *body)
+{
+	struct kvmft_wire_switch step;
+	struct kvmft_wire_fence fence;
+	u32 number;
+
+	switch (header->type) {
+	case KVMFT_WIRE_LAYOUT:
+		return kvmft_wire_get_layout(body, header->body, &number);
+	case KVMFT_WIRE_CONFIG:
+		return kvmft_wire_get_config(body, header->body, &number);
+	case KVMFT_WIRE_SWITCH:
+		return kvmft_wire_get_switch(body, header->body, &step);
+	case KVMFT_WIRE_VMM_GONE:
+		return kvmft_wire_get_vmm_gone(body, header->body, &number);
+	case KVMFT_WIRE_FENCE:
+		return kvmft_wire_get_fence(body, header->body, &fence);
+	default:
+		return KVMFT_REASON_PROTOCOL;
+	}
+}
+
+/**
+ * kvmft_channels_control() - a frame about a guest came on the control connection
+ * @pair: the pair
+ * @header: its header
+ * @body: its body
+ *
+ * Return: 0, or the reason why the connection is to end
+ */
+enum kvmft_reason kvmft_channels_control(struct kvmft_pair *pair,
+					 const struct kvmft_wire_header *header,
+					 const u8 *body)
+{
+	struct kvmft_channel *channel;
+	enum kvmft_reason reason;
+
+	if (header->type == KVMFT_WIRE_ATTACH)
+		return on_attach(pair, header, body);
+
+	mutex_lock(&pair->channels_lock);
+	channel = find_vm(pair, header->vm);
+	switch (header->type) {
+	case KVMFT_WIRE_STAGED:
+	case KVMFT_WIRE_ACK:
+	case KVMFT_WIRE_ABORT:
+		reason = on_outcome(channel, header, body);
+		break;
+	case KVMFT_WIRE_DETACH:
+		reason = on_detach(channel, header, body);
+		break;
+	default:
+		reason = check_guest_frame(header, body);
+		if (!reason)
+			say_detach(pair, header->vm, KVMFT_REASON_NO_VM);
+		break;
+	}
+	mutex_unlock(&pair->channels_lock);
+	return reason;
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * channel: what one guest has between the two hosts of a pair: its attachment, agreed
+ * on over the control connection, and its data connection.
+ *
+ * Contract: a channel has a direction: epochs go from its source to its sink. It has
+ * a thread of its own, which attaches, gets a data connection, and lends it to its
+ * user's run(); when that returns, it does so again. It outlives links; what a
+ * source sent that wasn't acknowledged by then is to be sent again, in a new epoch.
+ * Knows nothing about what an epoch is made of.
+ */
+#ifndef _KVMFT_CHANNEL_H
+#define _KVMFT_CHANNEL_H
+
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+
+#include "conn.h"
+#include "pair.h"
+#include "reason.h"
+#include "wire.h"
+
+struct kvmft_channel;
+struct task_struct;
+
+/**
+ * struct kvmft_channel_ops - what a channel's user does
+ * @run: Use the data connection; until it fails or kvmft_channel_stopping(). In the
+ *	channel's thread.
+ * @describe: Of a sink: fill in the answer to ATTACH, with the generation and epoch
+ *	last committed. In the control connection's thread; must not wait.
+ * @release: The last reference is gone.
+ */
+struct kvmft_channel_ops {
+	void (*run)(struct kvmft_channel *channel, struct kvmft_conn *conn);
+	void (*describe)(struct kvmft_channel *channel,
+			 struct kvmft_wire_header *header,
+			 struct kvmft_wire_attach *attach);
+	void (*release)(struct kvmft_channel *channel);
+};
+
+/**
+ * struct kvmft_outcome - what the sink said about epochs of this attachment
+ * @acked_generation: Of the last epoch that it acknowledged.
+ * @acked_epoch: Its number.
+ * @aborted_generation: Of the last one that it aborted.
+ * @aborted_epoch: Its number, 0 for none.
+ * @aborted: Why.
+ * @staged_sequence: The last frame that it asked for and that is staged.
+ */
+struct kvmft_outcome {
+	u64 acked_generation;
+	u64 acked_epoch;
+	u64 aborted_generation;
+	u64 aborted_epoch;
+	struct kvmft_verdict aborted;
+	u64 staged_sequence;
+};
+
+/**
+ * struct kvmft_channel - one guest, between the hosts of a pair
+ * @ref: References; the user's structure around it goes with the last one.
+ * @list: In the pair's list, under its lock.
+ * @pair: The pair. A reference.
+ * @ops: What the user does.
+ * @source: Whether epochs go out from here.
+ * @kind: &enum kvmft_wire_attach_kind.
+ * @name: The guest.
+ * @thread: See above.
+ * @wait: Woken by every change of what follows.
+ * @lock: Protects all that follows.
+ * @stopping: Set once, when the channel is being removed.
+ * @vm: Its number; that of a sink is 0 without attachment.
+ * @attached: The other end is attached too.
+ * @attachment: Counts the times that a sink was attached.
+ * @refused: Why it isn't, of a source, as the other end said last.
+ * @offered: A data connection for @thread to take over, with a reference.
+ * @data: The one that @thread uses, with a reference.
+ * @outcome: What the sink said.
+ */
+struct kvmft_channel {
+	struct kref ref;
+	struct list_head list;
+	struct kvmft_pair *pair;
+	const struct kvmft_channel_ops *ops;
+	bool source;
+	u8 kind;
+	char name[KVMFT_WIRE_VM_NAME_LEN];
+	struct task_struct *thread;
+	wait_queue_head_t wait;
+
+	spinlock_t lock;	/* what follows */
+	bool stopping;
+	u32 vm;
+	bool attached;
+	u32 attachment;
+	u32 refused;
+	struct kvmft_conn *offered;
+	struct kvmft_conn *data;
+	struct kvmft_outcome outcome;
+};
+
+int kvmft_channel_start(struct kvmft_channel *channel, struct kvmft_pair *pair,
+			const struct kvmft_channel_ops *ops, bool source,
+			u8 kind, const char *name);
+void kvmft_channel_stop(struct kvmft_channel *channel);
+struct kvmft_channel *kvmft_channel_get(struct kvmft_channel *channel);
+void kvmft_channel_put(struct kvmft_channel *channel);
+struct kvmft_channel *kvmft_channel_find(struct kvmft_pair *pair, u8 kind,
+					 const char *name);
+bool kvmft_channel_stopping(struct kvmft_channel *channel);
+void kvmft_channel_outcome(struct kvmft_channel *channel,
+			   struct kvmft_outcome *outcome);
+int kvmft_channel_say(struct kvmft_channel *channel, u8 type, u64 generation,
+		      u64 epoch, const u8 *body, u32 len);
+
+/* For link: the session, and what comes on the control connection. */
+void kvmft_channels_up(struct kvmft_pair *pair);
+void kvmft_channels_down(struct kvmft_pair *pair);
+void kvmft_channels_stop(struct kvmft_pair *pair);
+enum kvmft_reason kvmft_channels_control(struct kvmft_pair *pair,
+					 const struct kvmft_wire_header *header,
+					 const u8 *body);
+bool kvmft_channels_expect(struct kvmft_pair *pair, u32 vm);
+bool kvmft_channels_offer(struct kvmft_pair *pair, u32 vm, struct kvmft_conn *conn);
+
+#endif /* _KVMFT_CHANNEL_H */

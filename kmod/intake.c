@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/kernel.h>
+#include <linux/string.h>
+
+#include "compat.h"
+#include "fault.h"
+#include "intake.h"
+#include "trace.h"
+
+/* Free pages that a guest keeps between epochs: 16 MiB. */
+#define POOL_KEEP 4096
+
+static struct kvmft_intake *to_intake(struct kvmft_channel *channel)
+{
+	return container_of(channel, struct kvmft_intake, channel);
+}
+
+/* What others may know of the stage. */
+static void intake_publish(struct kvmft_intake *intake)
+{
+	struct kvmft_stage *stage = &intake->stage;
+
+	spin_lock(&intake->lock);
+	intake->committed_generation = stage->committed_generation;
+	intake->committed_epoch = stage->committed_epoch;
+	intake->staged = stage->count;
+	intake->pooled = stage->pool.count;
+	spin_unlock(&intake->lock);
+}
+
+static void intake_describe(struct kvmft_channel *channel,
+			    struct kvmft_wire_header *header,
+			    struct kvmft_wire_attach *attach)
+{
+	struct kvmft_intake *intake = to_intake(channel);
+
+	spin_lock(&intake->lock);
+	header->generation = intake->committed_generation;
+	header->epoch = intake->committed_epoch;
+	spin_unlock(&intake->lock);
+	attach->ceiling = intake->stage.ceiling;
+}
+
+/* Some reasons cost the epoch, others the connection. */
+static int intake_refuse(struct kvmft_intake *intake, struct kvmft_conn *conn,
+			 u32 reason)
+{
+	struct kvmft_channel *channel = &intake->channel;
+	struct kvmft_wire_notice notice = { .reason = reason };
+	u8 body[KVMFT_WIRE_NOTICE_MAX];
+	u32 len;
+
+	if (reason == KVMFT_REASON_PROTOCOL || reason == KVMFT_REASON_LIMIT)
+		return kvmft_conn_fail(conn, reason);
+
+	kvmft_pair_count(channel->pair, reason);
+	trace_kvmft_epoch_abort(channel->name, conn->header.generation,
+				conn->header.epoch, 0, reason);
+	strscpy(notice.text, kvmft_reason_text(reason), sizeof(notice.text));
+	len = kvmft_wire_put_notice(body, &notice);
+	intake_publish(intake);
+	kvmft_channel_say(channel, KVMFT_WIRE_ABORT, conn->header.generation,
+			  conn->header.epoch, body, len);
+	return 0;
+}
+
+/* The frame's bulk into pages of the pool; NULL reason and no pages is an error. */
+static u32 intake_bulk(struct kvmft_intake *intake, struct kvmft_conn *conn,
+		       int *err)
+{
+	struct kvmft_stage *stage = &intake->stage;
+	const struct kvmft_wire_header *header = &conn->header;
+	u32 count = DIV_ROUND_UP(header->bulk, KVMFT_WIRE_PAGE_SIZE);
+	u32 reason;
+
+	reason = kvmft_stage_check(stage, header->generation, header->epoch,
+				   header->bulk);
+	if (!reason && kvmft_pool_get(&stage->pool, intake->pages, count))
+		reason = kvmft_stage_refuse(stage, KVMFT_REASON_MEMORY);
+	if (reason) {
+		*err = intake_refuse(intake, conn, reason) ?:
+		       kvmft_conn_discard(conn, header->bulk);
+		return reason;
+	}
+
+	*err = kvmft_conn_receive_pages(conn, intake->pages, header->bulk);
+	if (*err)
+		kvmft_pool_put(&stage->pool, intake->pages, count);
+	return 0;
+}
+
+static int on_begin(struct kvmft_intake *intake, struct kvmft_conn *conn)
+{
+	const struct kvmft_wire_header *header = &conn->header;
+	struct kvmft_stage *stage = &intake->stage;
+	struct kvmft_wire_begin begin;
+	u32 reason;
+
+	reason = kvmft_wire_get_begin(kvmft_conn_body(conn), header->body, &begin);
+	if (!reason)
+		reason = kvmft_stage_begin(stage, header->generation,
+					   header->epoch);
+	/* There is no memory of a guest yet that it could go to at once. */
+	if (!reason && begin.flags & KVMFT_WIRE_BEGIN_FULL)
+		reason = kvmft_stage_refuse(stage, KVMFT_REASON_LOCAL);
+	if (reason)
+		return intake_refuse(intake, conn, reason);
+	trace_kvmft_epoch_begin(intake->channel.name, header->generation,
+				header->epoch, 0, 0);
+	return 0;
+}
+
+static int on_pages(struct kvmft_intake *intake, struct kvmft_conn *conn)
+{
+	const struct kvmft_wire_header *header = &conn->header;
+	struct kvmft_stage *stage = &intake->stage;
+	u8 answer[KVMFT_WIRE_STAGED_LEN];
+	u32 reason, runs;
+	int err;
+
+	reason = kvmft_wire_get_pages(kvmft_conn_body(conn), header->body,
+				      header->bulk, &runs);
+	if (reason)
+		return kvmft_conn_fail(conn, reason);
+	if (stage->phase == KVMFT_STAGE_REFUSING)
+		return kvmft_conn_discard(conn, header->bulk);
+
+	reason = intake_bulk(intake, conn, &err);
+	if (reason || err)
+		return err;
+
+	reason = kvmft_stage_add(stage, kvmft_conn_body(conn), runs,
+				 intake->pages,
+				 header->bulk >> KVMFT_WIRE_PAGE_SHIFT);
+	if (reason)
+		return intake_refuse(intake, conn, reason);
+
+	intake_publish(intake);
+	if (header->flags & KVMFT_WIRE_WANT_STAGED) {
+		kvmft_wire_put_staged(answer, header->sequence);
+		kvmft_channel_say(&intake->channel, KVMFT_WIRE_STAGED,
+				  header->generation, header->epoch, answer,
+				  sizeof(answer));
+	}
+	return 0;
+}
+
+static int on_state(struct kvmft_intake *intake, struct kvmft_conn *conn)
+{
+	const struct kvmft_wire_header *header = &conn->header;
+	struct kvmft_stage *stage = &intake->stage;
+	struct kvmft_wire_state state;
+	u32 reason;
+	int err;
+
+	reason = kvmft_wire_get_state(kvmft_conn_body(conn), header->body,
+				      header->bulk, &state);
+	if (reason)
+		return kvmft_conn_fail(conn, reason);
+	if (stage->phase == KVMFT_STAGE_REFUSING)
+		return kvmft_conn_discard(conn, header->bulk);
+
+	reason = intake_bulk(intake, conn, &err);
+	if (reason || err)
+		return err;
+
+	reason = kvmft_stage_add_state(stage, &state, intake->pages, header->bulk);
+	return reason ? intake_refuse(intake, conn, reason) : 0;
+}
+
+static int on_commit(struct kvmft_intake *intake, struct kvmft_conn *conn)
+{
+	const struct kvmft_wire_header *header = &conn->header;
+	struct kvmft_stage *stage = &intake->stage;
+	struct kvmft_wire_commit commit;
+	u8 body[KVMFT_WIRE_ACK_LEN];
+	struct kvmft_wire_ack ack;
+	u32 reason;
+
+	reason = kvmft_wire_get_commit(kvmft_conn_body(conn), header->body, &commit);
+	if (reason)
+		return kvmft_conn_fail(conn, reason);
+	if (stage->phase == KVMFT_STAGE_REFUSING)
+		return 0;
+
+	reason = kvmft_stage_check(stage, header->generation, header->epoch, 0);
+	if (!reason) {
+		reason = intake->ops->prepare(intake);
+		if (reason)
+			kvmft_stage_refuse(stage, reason);
+		else
+			reason = kvmft_stage_commit(stage, header->generation,
+						    header->epoch, &commit);
+	}
+	if (reason)
+		return intake_refuse(intake, conn, reason);
+
+	/*
+	 * From here on there is no way back, so no failure either: applying is
+	 * after the answer, because it doesn't need to be waited for.
+	 */
+	trace_kvmft_epoch_commit(intake->channel.name, header->generation,
+				 header->epoch, commit.pages, 0);
+	intake_publish(intake);
+	ack.stamp = commit.stamp;
+	ack.lease = 0;
+	kvmft_wire_put_ack(body, &ack);
+	kvmft_channel_say(&intake->channel, KVMFT_WIRE_ACK, header->generation,
+			  header->epoch, body, sizeof(body));
+	trace_kvmft_epoch_ack(intake->channel.name, header->generation,
+			      header->epoch, commit.pages, 0);
+
+	intake->ops->commit(intake);
+	kvmft_stage_apply(stage, intake->ops->apply, intake);
+	intake_publish(intake);
+	return 0;
+}
+
+static int on_abort(struct kvmft_intake *intake, struct kvmft_conn *conn)
+{
+	struct kvmft_wire_notice notice;
+	u32 reason;
+
+	reason = kvmft_wire_get_notice(kvmft_conn_body(conn), conn->header.body,
+				       &notice);
+	if (reason)
+		return kvmft_conn_fail(conn, reason);
+
+	kvmft_pair_count(intake->channel.pair, notice.reason);
+	trace_kvmft_epoch_abort(intake->channel.name, conn->header.generation,
+				conn->header.epoch, 0, notice.reason);
+	kvmft_stage_drop(&intake->stage);
+	intake_publish(intake);
+	return 0;
+}
+
+static int intake_frame(struct kvmft_intake *intake, struct kvmft_conn *conn)
+{
+	/* One guest's data connection is nobody else's. */
+	if (conn->header.vm != conn->vm)
+		return kvmft_conn_fail(conn, KVMFT_REASON_PROTOCOL);
+
+	switch (conn->header.type) {
+	case KVMFT_WIRE_BEGIN:
+		return on_begin(intake, conn);
+	case KVMFT_WIRE_PAGES:
+		return on_pages(intake, conn);
+	case KVMFT_WIRE_STATE:
+		return on_state(intake, conn);
+	case KVMFT_WIRE_COMMIT:
+		return on_commit(intake, conn);
+	case KVMFT_WIRE_ABORT:
+		return on_abort(intake, conn);
+	default:
+		return kvmft_conn_fail(conn, KVMFT_REASON_PROTOCOL);
+	}
+}
+
+static void intake_run(struct kvmft_channel *channel, struct kvmft_conn *conn)
+{
+	struct kvmft_intake *intake = to_intake(channel);
+	int err = 0;
+	bool got;
+
+	while (!err && !kvmft_channel_stopping(channel)) {
+		err = kvmft_conn_receive(conn, KVMFT_WIRE_DATA,
+					 MAX_SCHEDULE_TIMEOUT, &got);
+		if (!err && got)
+			err = intake_frame(intake, conn);
+	}
+
+	kvmft_stage_drop(&intake->stage);
+	intake_publish(intake);
+}
+
+static void intake_release(struct kvmft_channel *channel)
+{
+	struct kvmft_intake *intake = to_intake(channel);
+
+	kvmft_stage_destroy(&intake->stage);
+	intake->ops->release(intake);
+}
+
+static const struct kvmft_channel_ops intake_channel_ops = {
+	.run = intake_run,
+	.describe = intake_describe,
+	.release = intake_release,
+};
+
+/**
+ * kvmft_intake_start() - begin to receive a guest's epochs
+ * @intake: inside a zeroed structure of the user's
+ * @pair: the pair
+ * @ops: what the user does
+ * @kind: &enum kvmft_wire_attach_kind
+ * @name: the guest
+ * @ceiling: most bytes that an epoch may take
+ *
+ * Return: as kvmft_channel_start(); kvmft_channel_stop() ends it
+ */
+int kvmft_intake_start(struct kvmft_intake *intake, struct kvmft_pair *pair,
+		       const struct kvmft_intake_ops *ops, u8 kind,
+		       const char *name, u64 ceiling)
+{
+	intake->ops = ops;
+	spin_lock_init(&intake->lock);
+	kvmft_stage_init(&intake->stage, ceiling, POOL_KEEP);
+	return kvmft_channel_start(&intake->channel, pair, &intake_channel_ops,
+				   false, kind, name);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * intake: the receiving end of a guest's channel: takes frames, stages epochs, and
+ * acknowledges those that are whole.
+ *
+ * Contract: what its user gets in apply() is committed: the source has, or will find
+ * out, its word, and there is no way back. So prepare(), called before,
+ * must have made sure that apply() can't fail. All user functions run in the
+ * channel's thread.
+ */
+#ifndef _KVMFT_INTAKE_H
+#define _KVMFT_INTAKE_H
+
+#include "channel.h"
+#include "stage.h"
+
+struct kvmft_intake;
+
+/**
+ * struct kvmft_intake_ops - what the user of an intake does
+ * @prepare: Make sure that each page of the epoch can be applied: 0, or the reason
+ *	why the epoch is aborted. The state is there too.
+ * @commit: The epoch is committed; take its state. Can't fail either.
+ * @apply: See kvmft_stage_apply_fn; the context is the intake.
+ * @release: The last reference is gone.
+ */
+struct kvmft_intake_ops {
+	u32 (*prepare)(struct kvmft_intake *intake);
+	void (*commit)(struct kvmft_intake *intake);
+	kvmft_stage_apply_fn apply;
+	void (*release)(struct kvmft_intake *intake);
+};
+
+/**
+ * struct kvmft_intake - the receiving end of a guest
+ * @channel: The channel.
+ * @ops: What the user does.
+ * @stage: The thread's own.
+ * @pages: What is being received into; the thread's own.
+ * @lock: Protects all that follows.
+ * @committed_generation: Of the last epoch that was committed.
+ * @committed_epoch: Its number.
+ * @staged: Pages that are staged.
+ * @pooled: Pages that are kept for reuse.
+ */
+struct kvmft_intake {
+	struct kvmft_channel channel;
+	const struct kvmft_intake_ops *ops;
+	struct kvmft_stage stage;
+	struct page *pages[KVMFT_WIRE_BULK_MAX / KVMFT_WIRE_PAGE_SIZE];
+
+	spinlock_t lock;	/* what follows */
+	u64 committed_generation;
+	u64 committed_epoch;
+	u32 staged;
+	u32 pooled;
+};
+
+int kvmft_intake_start(struct kvmft_intake *intake, struct kvmft_pair *pair,
+		       const struct kvmft_intake_ops *ops, u8 kind,
+		       const char *name, u64 ceiling);
+
+#endif /* _KVMFT_INTAKE_H */

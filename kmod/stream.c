@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/crc32c.h>
+#include <linux/kernel.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/timekeeping.h>
+
+#include "compat.h"
+#include "fault.h"
+#include "stream.h"
+#include "trace.h"
+
+/*
+ * A standby that is alive and doesn't answer for this long has lost the epoch: the
+ * largest one that fits takes seconds.
+ */
+#define ACK_TIMEOUT (30 * HZ)
+
+/* Values in the list of what was sent: a CRC32C, or that the page was zero. */
+#define SENT_ZERO BIT(32)
+
+#define ZERO_CRC 0x98f94189U
+
+/**
+ * kvmft_stream_alloc() - get ready to send epochs
+ * @channel: the guest
+ * @conn: its data connection
+ *
+ * Return: the stream, or NULL without memory
+ */
+struct kvmft_stream *kvmft_stream_alloc(struct kvmft_channel *channel,
+					struct kvmft_conn *conn)
+{
+	struct kvmft_stream *stream;
+
+	if (kvmft_fault(KVMFT_FAULT_STREAM_ALLOC))
+		return NULL;
+	stream = kvzalloc(sizeof(*stream), GFP_KERNEL);
+	if (!stream)
+		return NULL;
+	stream->channel = channel;
+	stream->conn = conn;
+	xa_init(&stream->sent);
+	return stream;
+}
+
+/**
+ * kvmft_stream_free() - undo kvmft_stream_alloc()
+ * @stream: what that returned, or NULL
+ */
+void kvmft_stream_free(struct kvmft_stream *stream)
+{
+	if (!stream)
+		return;
+	xa_destroy(&stream->sent);
+	kvfree(stream);
+}
+
+/* The connection has failed, and the epoch with it. */
+static int stream_break(struct kvmft_stream *stream)
+{
+	stream->broken = true;
+	kvmft_conn_verdict(stream->conn, &stream->verdict);
+	if (!stream->verdict.reason)
+		kvmft_judge(&stream->verdict, KVMFT_REASON_CLOSED);
+	return -ECONNABORTED;
+}
+
+/* Did the other end throw this epoch away? Then the rest needn't be sent. */
+static int stream_check(struct kvmft_stream *stream)
+{
+	struct kvmft_outcome outcome;
+
+	kvmft_channel_outcome(stream->channel, &outcome);
+	if (outcome.aborted_epoch != stream->epoch ||
+	    outcome.aborted_generation != stream->generation)
+		return 0;
+	stream->verdict = outcome.aborted;
+	return -ECANCELED;
+}
+
+static int stream_send(struct kvmft_stream *stream, u8 type, const u8 *body,
+		       u32 len, struct bio_vec *bulk, u32 count, u32 bulk_len)
+{
+	struct kvmft_wire_header header = {
+		.type = type,
+		.body = len,
+		.bulk = bulk_len,
+		.vm = stream->conn->vm,
+		.generation = stream->generation,
+		.epoch = stream->epoch,
+	};
+
+	if (kvmft_conn_send_pages(stream->conn, &header, body, bulk, count,
+				  stream->how))
+		return stream_break(stream);
+	return 0;
+}
+
+/**
+ * kvmft_stream_reset() - forget the epoch before
+ * @stream: the stream
+ * @generation: the guest's
+ * @epoch: number of the next epoch
+ */
+void kvmft_stream_reset(struct kvmft_stream *stream, u64 generation, u64 epoch)
+{
+	xa_destroy(&stream->sent);
+	memset(&stream->verdict, 0, sizeof(stream->verdict));
+	stream->generation = generation;
+	stream->epoch = epoch;
+	stream->pages = 0;
+	stream->data_pages = 0;
+	stream->sum = 0;
+	stream->state_bytes = 0;
+	stream->state_crc = 0;
+	stream->runs = 0;
+	stream->batch = 0;
+	stream->frame_pages = 0;
+}
+
+/**
+ * kvmft_stream_begin() - begin an epoch
+ * @stream: the stream, after kvmft_stream_reset()
+ *
+ * Return: 0 or a negative errno
+ */
+int kvmft_stream_begin(struct kvmft_stream *stream)
+{
+	struct kvmft_wire_begin begin = { .stamp = ktime_get_boottime_ns() };
+	u8 body[KVMFT_WIRE_BEGIN_LEN];
+
+	trace_kvmft_epoch_begin(stream->channel->name, stream->generation,
+				stream->epoch, 0, 0);
+	kvmft_wire_put_begin(body, &begin);
+	return stream_send(stream, KVMFT_WIRE_BEGIN, body, sizeof(body), NULL, 0, 0);
+}
+
+/* Counts a page, instead of the version of it that was sent before. */
+static int stream_count(struct kvmft_stream *stream, u32 region, u64 offset,
+			struct page *page)
+{
+	unsigned long index = (unsigned long)region << 40 |
+			      offset >> KVMFT_WIRE_PAGE_SHIFT;
+	u32 crc = ZERO_CRC;
+	void *old;
+
+	if (page)
+		crc = ~crc32c(~0U, page_address(page), KVMFT_WIRE_PAGE_SIZE);
+
+	old = xa_store(&stream->sent, index,
+		       xa_mk_value(page ? crc : SENT_ZERO),
+		       GFP_KERNEL | __GFP_NOWARN);
+	if (xa_is_err(old)) {
+		kvmft_judge(&stream->verdict, KVMFT_REASON_MEMORY);
+		return xa_err(old);
+	}
+	if (old) {
+		unsigned long was = xa_to_value(old);
+
+		stream->sum -= kvmft_wire_page_term(region, offset,
+						    was == SENT_ZERO ?
+						    ZERO_CRC : (u32)was);
+		stream->pages--;
+		if (was != SENT_ZERO)
+			stream->data_pages--;
+	}
+	stream->sum += kvmft_wire_page_term(region, offset, crc);
+	stream->pages++;
+	if (page)
+		stream->data_pages++;
+	return 0;
+}
+
+/* Adds a page to the last run of the frame, or begins another one. */
+static void stream_gather(struct kvmft_stream *stream, u32 region, u64 offset,
+			  struct page *page)
+{
+	struct kvmft_wire_run *last = &stream->last;
+	u16 flags = page ? 0 : KVMFT_WIRE_RUN_ZERO;
+	u64 end = last->offset + ((u64)last->pages << KVMFT_WIRE_PAGE_SHIFT);
+
+	if (stream->runs && last->region == region && last->flags == flags &&
+	    end == offset && last->pages < U16_MAX) {
+		last->pages++;
+	} else {
+		*last = (struct kvmft_wire_run){
+			.region = region,
+			.pages = 1,
+			.flags = flags,
+			.offset = offset,
+		};
+		stream->runs++;
+	}
+	kvmft_wire_put_run(stream->body, stream->runs - 1, last);
+	if (page)
+		bvec_set_page(&stream->bulk[stream->batch++], page,
+			      KVMFT_WIRE_PAGE_SIZE, 0);
+	stream->frame_pages++;
+}
+
+/**
+ * kvmft_stream_page() - send a page, soon
+ * @stream: the stream
+ * @region: RAM region
+ * @offset: byte offset in it
+ * @page: the page, or NULL if it is all zero
+ *
+ * What is gathered leaves by itself when a frame is full, and at the latest by
+ * kvmft_stream_flush() or kvmft_stream_commit().
+ *
+ * Return: 0 or a negative errno
+ */
+int kvmft_stream_page(struct kvmft_stream *stream, u32 region, u64 offset,
+		      struct page *page)
+{
+	int err;
+
+	if (stream->batch == KVMFT_STREAM_BATCH ||
+	    stream->runs == KVMFT_WIRE_RUNS_MAX ||
+	    stream->frame_pages == KVMFT_WIRE_FRAME_PAGES_MAX) {
+		err = kvmft_stream_flush(stream);
+		if (err)
+			return err;
+	}
+
+	err = stream_count(stream, region, offset, page);
+	if (err)
+		return err;
+	stream_gather(stream, region, offset, page);
+	return 0;
+}
+
+/**
+ * kvmft_stream_flush() - send what is gathered
+ * @stream: the stream
+ *
+ * Return: 0 or a negative errno
+ */
+int kvmft_stream_flush(struct kvmft_stream *stream)
+{
+	u32 len, batch = stream->batch;
+	int err;
+
+	if (!stream->runs)
+		return 0;
+
+	err = stream_check(stream);
+	if (err)
+		return err;
+
+	len = kvmft_wire_put_pages(stream->body, stream->runs);
+	stream->runs = 0;
+	stream->batch = 0;
+	stream->frame_pages = 0;
+	err = stream_send(stream, KVMFT_WIRE_PAGES, stream->body, len,
+			  stream->bulk, batch, batch << KVMFT_WIRE_PAGE_SHIFT);
+	cond_resched();
+	return err;
+}
+
+/**
+ * kvmft_stream_state() - send the guest's state
+ * @stream: the stream
+ * @pages: what holds it
+ * @len: bytes
+ *
+ * Return: 0 or a negative errno
+ */
+int kvmft_stream_state(struct kvmft_stream *stream, struct page **pages, u64 len)
+{
+	struct kvmft_wire_state state = { .total = len };
+	u8 body[KVMFT_WIRE_STATE_LEN];
+	int err;
+
+	err = kvmft_stream_flush(stream);
+	while (!err && state.offset < len) {
+		u32 piece = min_t(u64, len - state.offset, KVMFT_WIRE_BULK_MAX);
+		u32 count = 0;
+		u32 at;
+
+		for (at = 0; at < piece; at += KVMFT_WIRE_PAGE_SIZE, count++) {
+			struct page *page = pages[(state.offset + at) >>
+						  KVMFT_WIRE_PAGE_SHIFT];
+			u32 part = min(piece - at, KVMFT_WIRE_PAGE_SIZE);
+
+			stream->state_crc = ~crc32c(~stream->state_crc,
+						    page_address(page), part);
+			bvec_set_page(&stream->bulk[count], page, part, 0);
+		}
+		kvmft_wire_put_state(body, &state);
+		err = stream_check(stream) ?:
+		      stream_send(stream, KVMFT_WIRE_STATE, body, sizeof(body),
+				  stream->bulk, count, piece);
+		state.offset += piece;
+	}
+	stream->state_bytes = state.offset;
+	return err;
+}
+
+/**
+ * kvmft_stream_totals() - what the epoch holds
+ * @stream: the stream
+ * @commit: result
+ */
+void kvmft_stream_totals(struct kvmft_stream *stream,
+			 struct kvmft_wire_commit *commit)
+{
+	commit->pages = stream->pages;
+	commit->bytes = stream->data_pages << KVMFT_WIRE_PAGE_SHIFT;
+	commit->sum = stream->sum;
+	commit->state_bytes = stream->state_bytes;
+	commit->state_crc = stream->state_crc;
+	commit->stamp = ktime_get_boottime_ns();
+}
+
+/**
+ * kvmft_stream_commit() - the epoch is whole
+ * @stream: the stream
+ * @commit: what kvmft_stream_totals() said
+ *
+ * Return: 0 or a negative errno; kvmft_stream_wait() tells the rest
+ */
+int kvmft_stream_commit(struct kvmft_stream *stream,
+			struct kvmft_wire_commit *commit)
+{
+	u8 body[KVMFT_WIRE_COMMIT_LEN];
+	int err;
+
+	err = kvmft_stream_flush(stream);
+	if (err)
+		return err;
+
+	trace_kvmft_epoch_commit(stream->channel->name, stream->generation,
+				 stream->epoch, stream->pages, 0);
+	kvmft_wire_put_commit(body, commit);
+	return stream_send(stream, KVMFT_WIRE_COMMIT, body, sizeof(body), NULL, 0, 0);
+}
+
+/* 0 while there is nothing to say, 1 when the epoch is committed. */
+static int stream_outcome(struct kvmft_stream *stream)
+{
+	struct kvmft_channel *channel = stream->channel;
+	struct kvmft_outcome outcome;
+
+	kvmft_channel_outcome(channel, &outcome);
+	if (outcome.acked_generation == stream->generation &&
+	    outcome.acked_epoch >= stream->epoch)
+		return 1;
+	if (outcome.aborted_epoch == stream->epoch &&
+	    outcome.aborted_generation == stream->generation) {
+		stream->verdict = outcome.aborted;
+		return -ECANCELED;
+	}
+	if (!READ_ONCE(channel->attached) || kvmft_channel_stopping(channel) ||
+	    READ_ONCE(stream->conn->cut))
+		return stream_break(stream);
+	return 0;
+}
+
+/**
+ * kvmft_stream_wait() - wait until the epoch is committed, or isn't
+ * @stream: the stream, after kvmft_stream_commit()
+ *
+ * A lost connection leaves open which of both it is. The answer to the next
+ * attachment tells.
+ *
+ * Return: 0, or a negative errno
+ */
+int kvmft_stream_wait(struct kvmft_stream *stream)
+{
+	int outcome = 0;
+	long left;
+
+	left = wait_event_interruptible_timeout(stream->channel->wait,
+						(outcome = stream_outcome(stream)) != 0,
+						ACK_TIMEOUT);
+	if (outcome > 0) {
+		trace_kvmft_epoch_ack(stream->channel->name, stream->generation,
+				      stream->epoch, stream->pages, 0);
+		return 0;
+	}
+	if (!outcome && left <= 0) {
+		kvmft_conn_fail_saying(stream->conn, KVMFT_REASON_STUCK,
+				       "no answer to COMMIT");
+		outcome = stream_break(stream);
+	}
+	trace_kvmft_epoch_abort(stream->channel->name, stream->generation,
+				stream->epoch, stream->pages,
+				stream->verdict.reason);
+	return outcome;
+}
+
+/**
+ * kvmft_stream_abort() - give the epoch up
+ * @stream: the stream
+ * @reason: why
+ */
+void kvmft_stream_abort(struct kvmft_stream *stream, u32 reason)
+{
+	struct kvmft_wire_notice notice = { .reason = reason };
+	u8 body[KVMFT_WIRE_NOTICE_MAX];
+	u32 len;
+
+	kvmft_judge(&stream->verdict, reason);
+	trace_kvmft_epoch_abort(stream->channel->name, stream->generation,
+				stream->epoch, stream->pages, reason);
+	if (stream->broken)
+		return;
+	strscpy(notice.text, kvmft_reason_text(reason), sizeof(notice.text));
+	len = kvmft_wire_put_notice(body, &notice);
+	stream_send(stream, KVMFT_WIRE_ABORT, body, len, NULL, 0, 0);
+}
