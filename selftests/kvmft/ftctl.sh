@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# needs: host timeout=90
+# needs: host timeout=150
 #
 # ftctl, as people and scripts use it: what it prints where, with which status,
 # and that its manual and its completion know what it knows.
@@ -36,6 +36,20 @@ json()
 	python3 -m json.tool --sort-keys --compact <<<"$1" 2>&1
 }
 
+# complete WORD...: what the last word can become, sorted.
+complete()
+{
+	# shellcheck disable=SC2016
+	bash -euc '
+		. "$1"
+		shift
+		COMP_WORDS=("$@")
+		COMP_CWORD=$(($# - 1))
+		COMPREPLY=()
+		"$(complete -p ftctl | sed "s/.*-F \([^ ]*\) .*/\1/")" ftctl
+		printf "%s\n" "${COMPREPLY[@]}"' bash "$COMPLETION" "$@" 2>&1 | sort | paste -sd' '
+}
+
 # --- ftctl version
 
 version=$(</sys/module/kvmft/version)
@@ -69,6 +83,16 @@ check_eq "without the module: with --json, too" \
 	"{\"ftctl\":\"$own\",\"module\":null,\"protocol\":null}" "$(json "$out")"
 check_eq "without the module: with --json the complaint stays a text, status 1" \
 	"1 ftctl: the kvmft module isn't loaded; load it with: modprobe kvmft" "$code $err"
+for arguments in "pair show" "--json pair show" "pair show alpha" "pair del alpha" \
+		monitor "--json monitor pair alpha"; do
+	# shellcheck disable=SC2086
+	run $arguments
+	check_eq "without the module: ftctl $arguments says so, and nothing else" \
+		"1 ftctl: the kvmft module isn't loaded; load it with: modprobe kvmft" \
+		"$code $out$err"
+done
+check_eq "without the module: completion knows no pair, and is silent" --help \
+	"$(complete ftctl pair show "")"
 check "without the module: asking doesn't load it" test ! -e /sys/module/kvmft
 check "the module is there again" insmod "$KVMFT_KO_SHIPPED"
 
@@ -115,11 +139,20 @@ refused "an argument too many" "'all' is too much" version all
 refused "an option of nobody" "there is no option '-x'" -x version
 refused "a long option of nobody" "can't make sense of option '--nonsense'" --nonsense version
 refused "an option behind the subcommand" "'--json' is too much" version --json
+refused "an option for a key" "options stand before the subcommand" genkey --json
+check "that makes no file" test ! -e ./--json
+refused "an option for a pair's name" "options stand before the subcommand" pair show --json
+check_has "an option for a pair's name: all forms are offered" "$err" "ftctl [OPTIONS] pair del NAME"
+refused "an option behind monitor" "'--json' is too much" monitor --json
+run pair add -h
+check_eq "pair add -h is pair -h" "0 $(ftctl pair -h)" "$code $out$err"
+run pair del --help
+check_eq "pair del --help is pair -h" "0 $(ftctl pair -h)" "$code $out$err"
 refused "a value for an option without" "can't make sense of option '--json=yes'" --json=yes version
 
 # --- Output that can't be written
 
-for arguments in version "-j version" -h -V "help version"; do
+for arguments in version "-j version" -h -V "help version" "-j pair show"; do
 	# shellcheck disable=SC2086
 	err=$(ftctl $arguments 2>&1 >/dev/full)
 	check_eq "a full disk is a failure: ftctl $arguments" \
@@ -153,34 +186,46 @@ for subcommand in $subcommands; do
 	done
 done
 check_eq "the manual has no subcommand that isn't there" "$(sort <<<"$subcommands")" \
-	"$(sed -n 's/^SUBCOMMANDS \([^ ]*\).*/\1/p' <<<"$tags" | sort)"
+	"$(sed -n 's/^SUBCOMMANDS \([^ ]*\).*/\1/p' <<<"$tags" | sort -u)"
+for verb in add show del; do
+	check "the manual has pair $verb" grep -qE "^SUBCOMMANDS pair $verb( |\$)" <<<"$tags"
+done
+check_eq "the manual has the reasons of the interface, and no others" \
+	"$(sed -n 's/^\tKVMFT_REASON_\([A-Z_]*\),$/\L\1/p' "$KVMFT_ROOT/uapi/linux/kvmft.h" |
+		tr _ - | sort | xargs)" \
+	"$(sed -n 's/^REASONS //p' <<<"$tags" | tr -d , | xargs -n 1 | sort | xargs)"
 check_has "the manual is for this version" "$(grep '^\.TH ' "$MANUAL")" "\"ftctl $own\""
 
 # --- Completion
 
-# complete WORD...: what the last word can become, sorted.
-complete()
-{
-	# shellcheck disable=SC2016
-	bash -euc '
-		. "$1"
-		shift
-		COMP_WORDS=("$@")
-		COMP_CWORD=$(($# - 1))
-		COMPREPLY=()
-		"$(complete -p ftctl | sed "s/.*-F \([^ ]*\) .*/\1/")" ftctl
-		printf "%s\n" "${COMPREPLY[@]}"' bash "$COMPLETION" "$@" 2>&1 | sort | xargs
-}
-
 # shellcheck disable=SC2016
-check_eq "completion: sourced, it says nothing and defines one function" "_ftctl" \
-	"$(bash --norc -euc '. "$1"; compgen -A function' bash "$COMPLETION" 2>&1)"
+check_eq "completion: sourced, it says nothing and defines functions of its own name" _ftctl \
+	"$(bash --norc -euc '. "$1"; compgen -A function' bash "$COMPLETION" 2>&1 |
+		sed 's/^_ftctl_.*/_ftctl/' | sort -u)"
 check_eq "completion: ver becomes version" version "$(complete ftctl ver)"
 check_eq "completion: all subcommands" "$(sort <<<"$subcommands" | xargs)" "$(complete ftctl "")"
 check_eq "completion: all long options" "$(grep -o -- '--[a-z-]*' <<<"$options" | sort | xargs)" \
 	"$(complete ftctl -)"
 check_eq "completion: behind an option, too" version "$(complete ftctl --json v)"
 check_eq "completion: what help is for" version "$(complete ftctl help v)"
+check_eq "completion: all that help is for" "$(sort <<<"$subcommands" | xargs)" \
+	"$(complete ftctl help "" | sed 's/--help //')"
 check_eq "completion: nothing behind the end" "" "$(complete ftctl help version v)"
+check_eq "completion: what can be done with pairs" "add del show" \
+	"$(complete ftctl --json pair "" | sed 's/--help //')"
+check_eq "completion: a new pair has no name yet" "" "$(complete ftctl pair add a)"
+check_eq "completion: then comes its role" "connect listen" "$(complete ftctl pair add alpha "")"
+check_eq "completion: no address can be guessed" "" "$(complete ftctl pair add alpha listen "")"
+check_eq "completion: the rest, whatever the address was split into" "heartbeat key timeout" \
+	"$(complete ftctl pair add alpha listen 10.0.0.1 : 7700 "")"
+check_eq "completion: nothing twice" timeout \
+	"$(complete ftctl pair add alpha listen x key k heartbeat 1s "")"
+check_eq "completion: no time can be guessed" "" "$(complete ftctl pair add alpha listen x timeout "")"
+mkdir "$scratch/keys"
+touch "$scratch/keys/alpha.key"
+check_eq "completion: a key is a file" "$scratch/keys/alpha.key" \
+	"$(complete ftctl pair add alpha listen x key "$scratch/keys/a")"
+check_eq "completion: a new key, too" "$scratch/keys" "$(complete ftctl genkey "$scratch/k")"
+check_eq "completion: events of pairs" pair "$(complete ftctl monitor p)"
 
 done_testing

@@ -14,6 +14,9 @@
 static const struct command *const commands[] = {
 	&help_command,
 	&version_command,
+	&genkey_command,
+	&pair_command,
+	&monitor_command,
 	NULL
 };
 
@@ -40,8 +43,17 @@ void complain(const char *format, ...)
 
 static void print_usage_line(FILE *out, const struct command *command)
 {
-	fprintf(out, "usage: ftctl [OPTIONS] %s%s%s\n", command->name,
-		command->arguments[0] ? " " : "", command->arguments);
+	const char *form = command->arguments;
+	size_t len = strcspn(form, "\n");
+
+	fprintf(out, "usage: ftctl [OPTIONS] %s%s%.*s\n", command->name,
+		len ? " " : "", (int)len, form);
+	while (form[len]) {
+		form += len + 1;
+		len = strcspn(form, "\n");
+		fprintf(out, "       ftctl [OPTIONS] %s %.*s\n", command->name,
+			(int)len, form);
+	}
 }
 
 /**
@@ -117,6 +129,17 @@ void print_command_help(FILE *out, const struct command *command)
 }
 
 /**
+ * is_help_option() - whether an argument asks for help
+ * @argument: one behind the subcommand
+ *
+ * Return: true if it does
+ */
+bool is_help_option(const char *argument)
+{
+	return !strcmp(argument, "-h") || !strcmp(argument, "--help");
+}
+
+/**
  * connect_to_module() - get ready to talk to the kvmft module
  *
  * Return: what the functions in genl.h want, or NULL after a complaint
@@ -180,8 +203,7 @@ static enum exit_status run_command(const struct options *options, bool help,
 		return wrong_usage(NULL, "there is no subcommand '%s'",
 				   argv[0]);
 
-	if (help || (argc > 1 && (!strcmp(argv[1], "-h") ||
-				  !strcmp(argv[1], "--help")))) {
+	if (help || (argc > 1 && is_help_option(argv[1]))) {
 		print_command_help(stdout, command);
 		return EXIT_OK;
 	}

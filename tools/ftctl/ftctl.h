@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #define ATTRIBUTE(...) __attribute__((__VA_ARGS__))
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
 struct genl;
 
@@ -33,7 +34,8 @@ struct options {
 /**
  * struct command - one subcommand
  * @name: What the operator types.
- * @arguments: What may follow, as in a usage line; "" if nothing.
+ * @arguments: What may follow, as in a usage line; "" if nothing. Several forms
+ *	are separated by newlines.
  * @summary: One line for the list of subcommands.
  * @details: Paragraphs for "ftctl NAME -h", each line ended by a newline.
  * @run: Does it. @argv starts with the name. Returns the exit status; before
@@ -50,6 +52,9 @@ struct command {
 
 extern const struct command help_command;
 extern const struct command version_command;
+extern const struct command genkey_command;
+extern const struct command pair_command;
+extern const struct command monitor_command;
 
 ATTRIBUTE(format(printf, 1, 2))
 void complain(const char *format, ...);
@@ -60,6 +65,7 @@ enum exit_status wrong_usage(const struct command *command,
 const struct command *find_command(const char *name);
 void print_usage(FILE *out);
 void print_command_help(FILE *out, const struct command *command);
+bool is_help_option(const char *argument);
 
 struct genl *connect_to_module(void);
 

@@ -31,7 +31,7 @@
  */
 enum unusable_answer {
 	ANSWER_STOPPED = 1,	/* who takes it has complained, and stopped */
-	ANSWER_DISTURBED,	/* asking again may help */
+	ANSWER_DISTURBED,	/* some of it is lost, or out of date */
 	ANSWER_LATE,
 	ANSWER_SENSELESS,
 };
@@ -119,6 +119,9 @@ struct genl *genl_open(void)
 void genl_close(struct genl *genl)
 {
 	close_socket(genl);
+
+	/* A request that was begun and not sent may hold a secret. */
+	explicit_bzero(genl, sizeof(*genl));
 	free(genl);
 }
 
@@ -201,9 +204,10 @@ static bool is_from_kernel(const struct msghdr *datagram)
 /*
  * One part of an answer into the buffer: 0, or as exchange() returns it. Not by
  * mnl_socket_recvfrom(), which takes a datagram from anybody: another process may
- * send us one, and its word must not pass for the kernel's.
+ * send us one, and its word must not pass for the kernel's. @flags are those of
+ * recvmsg().
  */
-static int receive(struct genl *genl, int *length)
+static int receive(struct genl *genl, int *length, int flags)
 {
 	struct sockaddr_nl sender;
 	struct iovec part = {
@@ -220,7 +224,7 @@ static int receive(struct genl *genl, int *length)
 			.msg_iov = &part,
 			.msg_iovlen = 1,
 		};
-		len = recvmsg(mnl_socket_get_fd(genl->socket), &datagram, 0);
+		len = recvmsg(mnl_socket_get_fd(genl->socket), &datagram, flags);
 	} while ((len == -1 && errno == EINTR) ||
 		 (len != -1 && !is_from_kernel(&datagram)));
 
@@ -249,31 +253,37 @@ static bool is_message(const struct nlmsghdr *message, int left)
 /**
  * exchange() - send a request and take the answer
  * @genl: the conversation
- * @request: what begin_request() began
- * @object: takes each message of the answer
+ * @request: what begin_request() began; it is gone afterwards
+ * @object: takes each message of the answer; NULL if there must not be any
  * @data: passed on to @object
  *
  * Return: 0 when the answer was complete and nothing was wrong with it, a
  * negative errno of the kernel, or &enum unusable_answer. Unless it was 0 the
  * socket is of no use any more, since parts of the answer may be still to come.
  */
-static int exchange(struct genl *genl, const struct nlmsghdr *request,
+static int exchange(struct genl *genl, struct nlmsghdr *request,
 		    genl_object_fn object, void *data)
 {
 	unsigned int portid = mnl_socket_get_portid(genl->socket);
 	uint32_t sequence = request->nlmsg_seq;
 	uint16_t type = request->nlmsg_type;
 	bool inconsistent = false;
+	int err = 0;
 
 	genl->reason[0] = '\0';
 	if (mnl_socket_sendto(genl->socket, request, request->nlmsg_len) == -1)
-		return -errno;
+		err = -errno;
+
+	/* The answer covers only some of it, and it may hold a secret. */
+	explicit_bzero(request, request->nlmsg_len);
+	if (err)
+		return err;
 
 	for (;;) {
 		const struct nlmsghdr *message = &genl->buffer.header;
-		int left, err;
+		int left;
 
-		err = receive(genl, &left);
+		err = receive(genl, &left, 0);
 		if (err)
 			return err;
 
@@ -299,6 +309,8 @@ static int exchange(struct genl *genl, const struct nlmsghdr *request,
 
 			if (message->nlmsg_type != type ||
 			    mnl_nlmsg_get_payload_len(message) < GENL_HDRLEN)
+				return ANSWER_SENSELESS;
+			if (!object)
 				return ANSWER_SENSELESS;
 			if (!object(message, data))
 				return ANSWER_STOPPED;
@@ -397,6 +409,42 @@ int genl_find_family(struct genl *genl, const char *name)
 }
 
 /**
+ * genl_begin() - begin a request to the family
+ * @genl: what genl_open() returned, after genl_find_family()
+ * @command: what is requested
+ *
+ * The caller adds attributes to what this returns; some KiB fit. Only then
+ * it calls genl_request(), and nothing else in between.
+ *
+ * Return: the request
+ */
+struct nlmsghdr *genl_begin(struct genl *genl, uint8_t command)
+{
+	return begin_request(genl, genl->family, command, NLM_F_ACK);
+}
+
+/**
+ * genl_request() - send a request, and wait until it was carried out
+ * @genl: what genl_open() returned
+ * @request: what genl_begin() returned. It is wiped, also if it fails.
+ * @object: takes each message of the answer; NULL if there must not be any
+ * @data: passed on to @object
+ *
+ * Return: true when it was carried out; false after a complaint
+ */
+bool genl_request(struct genl *genl, struct nlmsghdr *request,
+		  genl_object_fn object, void *data)
+{
+	int err = exchange(genl, request, object, data);
+
+	if (err == ANSWER_DISTURBED)
+		complain("the kernel's answer got lost");
+	else if (err)
+		complain_about(genl, err);
+	return !err;
+}
+
+/**
  * genl_dump() - ask the family for all of something
  * @genl: what genl_open() returned, after genl_find_family()
  * @command: the command whose dump it is
@@ -432,35 +480,167 @@ bool genl_dump(struct genl *genl, uint8_t command, genl_object_fn object,
 	return false;
 }
 
-/**
- * genl_parse() - find the attributes in a message, and check them
- * @message: one that a genl_object_fn got
- * @command: the command that it has to be of
- * @fields: what each attribute has to look like, by number up to @max
- * @max: the highest attribute to look for
- * @attrs: gets pointers to the attributes, by number up to @max; NULL for those
- *	that aren't there
- *
- * Attributes that @fields doesn't know are skipped: a newer kernel may send
- * more than we know.
- *
- * Return: true when all is as it should be, false after a complaint
- */
-bool genl_parse(const struct nlmsghdr *message, uint8_t command,
-		const struct genl_field *fields, unsigned int max,
-		const struct nlattr **attrs)
-{
-	const struct genlmsghdr *header = mnl_nlmsg_get_payload(message);
-	const struct nlattr *attr;
-	unsigned int type;
+struct found_group {
+	const char *name;
+	uint32_t id;
+};
 
-	if (header->cmd != command) {
-		complain("the kernel answered another question");
+static bool take_group(const struct nlmsghdr *message, void *data)
+{
+	static const struct genl_field family_fields[CTRL_ATTR_MCAST_GROUPS + 1] = {
+		[CTRL_ATTR_MCAST_GROUPS] = { MNL_TYPE_NESTED, false },
+	};
+	static const struct genl_field group_fields[CTRL_ATTR_MCAST_GRP_ID + 1] = {
+		[CTRL_ATTR_MCAST_GRP_NAME] = { MNL_TYPE_NUL_STRING, true },
+		[CTRL_ATTR_MCAST_GRP_ID] = { MNL_TYPE_U32, true },
+	};
+	const struct nlattr *family[CTRL_ATTR_MCAST_GROUPS + 1];
+	const struct nlattr *group[CTRL_ATTR_MCAST_GRP_ID + 1];
+	struct found_group *found = data;
+	const struct nlattr *attr;
+
+	if (!genl_parse(message, CTRL_CMD_NEWFAMILY, family_fields,
+			CTRL_ATTR_MCAST_GROUPS, family))
+		return false;
+	if (!family[CTRL_ATTR_MCAST_GROUPS])
+		return true;
+
+	mnl_attr_for_each_nested(attr, family[CTRL_ATTR_MCAST_GROUPS]) {
+		if (!genl_parse_nested(attr, group_fields,
+				       CTRL_ATTR_MCAST_GRP_ID, group))
+			return false;
+		if (!strcmp(mnl_attr_get_str(group[CTRL_ATTR_MCAST_GRP_NAME]),
+			    found->name))
+			found->id = mnl_attr_get_u32(group[CTRL_ATTR_MCAST_GRP_ID]);
+	}
+	return true;
+}
+
+static bool join(struct genl *genl, uint32_t group)
+{
+	if (!mnl_socket_setsockopt(genl->socket, NETLINK_ADD_MEMBERSHIP,
+				   &group, sizeof(group)))
+		return true;
+
+	complain("can't listen to the kernel's events: %s", strerror(errno));
+	return false;
+}
+
+/**
+ * genl_join() - ask for the events that the family sends to a group
+ * @genl: what genl_open() returned, after genl_find_family()
+ * @group: the group's name
+ *
+ * From now on the conversation is good for genl_listen() alone: an event would
+ * pass for a wrong answer.
+ *
+ * Return: true, or false after a complaint
+ */
+bool genl_join(struct genl *genl, const char *group)
+{
+	struct found_group found = { .name = group };
+	struct nlmsghdr *request;
+
+	request = begin_request(genl, GENL_ID_CTRL, CTRL_CMD_GETFAMILY,
+				NLM_F_ACK);
+	mnl_attr_put_u16(request, CTRL_ATTR_FAMILY_ID, genl->family);
+	if (!genl_request(genl, request, take_group, &found))
+		return false;
+
+	if (!found.id) {
+		complain("the loaded module has no events");
 		return false;
 	}
 
+	/*
+	 * The controller tells when the family goes: without that, who listens
+	 * to the module would wait forever after it was unloaded. The number of
+	 * the controller's own group is that of its messages.
+	 */
+	return join(genl, found.id) && join(genl, GENL_ID_CTRL);
+}
+
+/**
+ * genl_descriptor() - what to poll for events
+ * @genl: what genl_open() returned
+ *
+ * Return: the descriptor, which remains that of @genl
+ */
+int genl_descriptor(const struct genl *genl)
+{
+	return mnl_socket_get_fd(genl->socket);
+}
+
+/* The message of the controller that our family isn't there any more. */
+static bool is_farewell(const struct genl *genl, const struct nlmsghdr *message)
+{
+	static const struct genl_field fields[CTRL_ATTR_FAMILY_ID + 1] = {
+		[CTRL_ATTR_FAMILY_ID] = { MNL_TYPE_U16, true },
+	};
+	const struct genlmsghdr *header = mnl_nlmsg_get_payload(message);
+	const struct nlattr *attrs[CTRL_ATTR_FAMILY_ID + 1];
+
+	return header->cmd == CTRL_CMD_DELFAMILY &&
+	       genl_parse(message, CTRL_CMD_DELFAMILY, fields,
+			  CTRL_ATTR_FAMILY_ID, attrs) &&
+	       mnl_attr_get_u16(attrs[CTRL_ATTR_FAMILY_ID]) == genl->family;
+}
+
+/**
+ * genl_listen() - take events that have come
+ * @genl: what genl_open() returned, after genl_join()
+ * @event: takes each, of whatever command it is
+ * @lost: called where events are missing, because they came too fast
+ * @data: passed on to both
+ *
+ * Doesn't wait. When the descriptor can be read afterwards there are more.
+ *
+ * Return: true; false after a complaint, when there is nothing to listen to any
+ * more
+ */
+bool genl_listen(struct genl *genl, genl_object_fn event, genl_lost_fn lost,
+		 void *data)
+{
+	const struct nlmsghdr *message = &genl->buffer.header;
+	int left, err;
+
+	err = receive(genl, &left, MSG_DONTWAIT);
+	if (err == ANSWER_LATE)
+		return true;
+	if (err == ANSWER_DISTURBED) {
+		lost(data);
+		return true;
+	}
+	if (err) {
+		complain_about(genl, err);
+		return false;
+	}
+
+	for (; is_message(message, left);
+	     message = mnl_nlmsg_next(message, &left)) {
+		if (mnl_nlmsg_get_payload_len(message) < GENL_HDRLEN)
+			continue;
+		if (message->nlmsg_type == GENL_ID_CTRL &&
+		    is_farewell(genl, message)) {
+			complain("the module was unloaded");
+			return false;
+		}
+		if (message->nlmsg_type == genl->family && !event(message, data))
+			return false;
+	}
+	return true;
+}
+
+/* Finds the attributes in @len bytes at @payload, for genl_parse(). */
+static bool parse(const void *payload, size_t len,
+		  const struct genl_field *fields, unsigned int max,
+		  const struct nlattr **attrs)
+{
+	const struct nlattr *attr;
+	unsigned int type;
+
 	memset(attrs, 0, (max + 1) * sizeof(*attrs));
-	mnl_attr_for_each(attr, message, GENL_HDRLEN) {
+	mnl_attr_for_each_payload(payload, len) {
 		type = mnl_attr_get_type(attr);
 		if (type > max || fields[type].type == MNL_TYPE_UNSPEC)
 			continue;
@@ -480,4 +660,52 @@ bool genl_parse(const struct nlmsghdr *message, uint8_t command,
 		}
 	}
 	return true;
+}
+
+/**
+ * genl_parse() - find the attributes in a message, and check them
+ * @message: one that a genl_object_fn got
+ * @command: the command that it has to be of
+ * @fields: what each attribute has to look like, by number up to @max
+ * @max: the highest attribute to look for
+ * @attrs: gets pointers to the attributes, by number up to @max; NULL for those
+ *	that aren't there
+ *
+ * Attributes that @fields doesn't know are skipped: a newer kernel may send
+ * more than we know. Of those that come repeatedly the last one counts, but all
+ * are checked.
+ *
+ * Return: true when all is as it should be, false after a complaint
+ */
+bool genl_parse(const struct nlmsghdr *message, uint8_t command,
+		const struct genl_field *fields, unsigned int max,
+		const struct nlattr **attrs)
+{
+	const struct genlmsghdr *header = mnl_nlmsg_get_payload(message);
+
+	if (header->cmd != command) {
+		complain("the kernel answered another question");
+		return false;
+	}
+
+	return parse((const char *)header + GENL_HDRLEN,
+		     mnl_nlmsg_get_payload_len(message) - GENL_HDRLEN,
+		     fields, max, attrs);
+}
+
+/**
+ * genl_parse_nested() - genl_parse(), for the attributes within an attribute
+ * @nest: one that was found to be of type %MNL_TYPE_NESTED, or is within such
+ * @fields: what each attribute has to look like, by number up to @max
+ * @max: the highest attribute to look for
+ * @attrs: gets pointers to the attributes, as with genl_parse()
+ *
+ * Return: true when all is as it should be, false after a complaint
+ */
+bool genl_parse_nested(const struct nlattr *nest,
+		       const struct genl_field *fields, unsigned int max,
+		       const struct nlattr **attrs)
+{
+	return parse(mnl_attr_get_payload(nest), mnl_attr_get_payload_len(nest),
+		     fields, max, attrs);
 }

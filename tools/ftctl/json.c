@@ -59,11 +59,14 @@ static void write_string(FILE *out, const char *value)
 	fputc('"', out);
 }
 
+/* What stands before a value; without a key it is one of an array. */
 static void write_key(struct json *json, const char *key)
 {
 	if (!json->empty)
 		fputc(',', json->out);
 	json->empty = false;
+	if (!key)
+		return;
 	write_string(json->out, key);
 	fputc(':', json->out);
 }
@@ -81,9 +84,43 @@ void json_begin(struct json *json, FILE *out)
 }
 
 /**
- * json_string() - add a string
+ * json_begin_array() - begin an array
+ * @json: what the other functions want
+ * @out: where to write it
+ */
+void json_begin_array(struct json *json, FILE *out)
+{
+	json->out = out;
+	json->empty = true;
+	fputc('[', out);
+}
+
+/**
+ * json_open() - add an object; what is added next is added to that
+ * @json: the object or array
+ * @key: its name; NULL in an array
+ */
+void json_open(struct json *json, const char *key)
+{
+	write_key(json, key);
+	json->empty = true;
+	fputc('{', json->out);
+}
+
+/**
+ * json_close() - go back to what the object of json_open() was added to
  * @json: the object
- * @key: its name
+ */
+void json_close(struct json *json)
+{
+	fputc('}', json->out);
+	json->empty = false;
+}
+
+/**
+ * json_string() - add a string
+ * @json: the object or array
+ * @key: its name; NULL in an array
  * @value: any bytes; those that aren't UTF-8 become U+FFFD
  */
 void json_string(struct json *json, const char *key, const char *value)
@@ -94,8 +131,8 @@ void json_string(struct json *json, const char *key, const char *value)
 
 /**
  * json_number() - add a number
- * @json: the object
- * @key: its name
+ * @json: the object or array
+ * @key: its name; NULL in an array
  * @value: the number
  */
 void json_number(struct json *json, const char *key, uint64_t value)
@@ -106,8 +143,8 @@ void json_number(struct json *json, const char *key, uint64_t value)
 
 /**
  * json_null() - say that something isn't known
- * @json: the object
- * @key: its name
+ * @json: the object or array
+ * @key: its name; NULL in an array
  */
 void json_null(struct json *json, const char *key)
 {
@@ -122,4 +159,13 @@ void json_null(struct json *json, const char *key)
 void json_end(struct json *json)
 {
 	fputs("}\n", json->out);
+}
+
+/**
+ * json_end_array() - end the array and its line
+ * @json: the array
+ */
+void json_end_array(struct json *json)
+{
+	fputs("]\n", json->out);
 }

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <assert.h>
+#include <linux/kvmft.h>
+#include <stdio.h>
+
+#include "ftctl.h"
+#include "names.h"
+
+static const char *unknown_name(uint32_t number, char *unknown)
+{
+	snprintf(unknown, NAME_SIZE, "unknown-%u", number);
+	return unknown;
+}
+
+/**
+ * role_name() - what an end of a pair is called
+ * @role: &enum kvmft_pair_role
+ * @unknown: room for the name of a number that isn't known
+ *
+ * Return: the name
+ */
+const char *role_name(uint32_t role, char unknown[NAME_SIZE])
+{
+	/* Here and below no default: the compiler tells what is missing. */
+	switch ((enum kvmft_pair_role)role) {
+	case KVMFT_PAIR_CONNECT:
+		return "connect";
+	case KVMFT_PAIR_LISTEN:
+		return "listen";
+	}
+	return unknown_name(role, unknown);
+}
+
+/**
+ * state_name() - what a state of the link is called
+ * @state: &enum kvmft_pair_state
+ * @unknown: room for the name of a number that isn't known
+ *
+ * Return: the name
+ */
+const char *state_name(uint32_t state, char unknown[NAME_SIZE])
+{
+	switch ((enum kvmft_pair_state)state) {
+	case KVMFT_PAIR_CONNECTING:
+		return "connecting";
+	case KVMFT_PAIR_AUTHENTICATING:
+		return "authenticating";
+	case KVMFT_PAIR_UP:
+		return "up";
+	case KVMFT_PAIR_DOWN:
+		return "down";
+	}
+	return unknown_name(state, unknown);
+}
+
+/**
+ * event_name() - what an event is called
+ * @event: &enum kvmft_pair_event
+ * @unknown: room for the name of a number that isn't known
+ *
+ * Return: the name
+ */
+const char *event_name(uint32_t event, char unknown[NAME_SIZE])
+{
+	switch ((enum kvmft_pair_event)event) {
+	case KVMFT_PAIR_ADDED:
+		return "added";
+	case KVMFT_PAIR_DELETED:
+		return "deleted";
+	case KVMFT_PAIR_CHANGED:
+		return "changed";
+	case KVMFT_PAIR_REFUSED:
+		return "refused";
+	}
+	return unknown_name(event, unknown);
+}
+
+/**
+ * reason_name() - what a reason is called
+ * @reason: &enum kvmft_reason
+ * @unknown: room for the name of a number that isn't known
+ *
+ * Return: the name
+ */
+const char *reason_name(uint32_t reason, char unknown[NAME_SIZE])
+{
+	static const char *const names[] = {
+		[KVMFT_REASON_NONE] = "none",
+		[KVMFT_REASON_UNREACHABLE] = "unreachable",
+		[KVMFT_REASON_NOBODY] = "nobody",
+		[KVMFT_REASON_TIMEOUT] = "timeout",
+		[KVMFT_REASON_CLOSED] = "closed",
+		[KVMFT_REASON_BYE] = "bye",
+		[KVMFT_REASON_BAD_KEY] = "bad-key",
+		[KVMFT_REASON_BAD_NAME] = "bad-name",
+		[KVMFT_REASON_BAD_ROLE] = "bad-role",
+		[KVMFT_REASON_VERSION] = "version",
+		[KVMFT_REASON_FEATURES] = "features",
+		[KVMFT_REASON_BUSY] = "busy",
+		[KVMFT_REASON_REPLACED] = "replaced",
+		[KVMFT_REASON_PROTOCOL] = "protocol",
+		[KVMFT_REASON_LIMIT] = "limit",
+		[KVMFT_REASON_BAD_MAC] = "bad-mac",
+		[KVMFT_REASON_SEQUENCE] = "sequence",
+		[KVMFT_REASON_SLOW] = "slow",
+		[KVMFT_REASON_CROWDED] = "crowded",
+		[KVMFT_REASON_STUCK] = "stuck",
+		[KVMFT_REASON_MEMORY] = "memory",
+		[KVMFT_REASON_LOCAL] = "local",
+		[KVMFT_REASON_NO_VM] = "no-vm",
+		[KVMFT_REASON_TOO_BIG] = "too-big",
+		[KVMFT_REASON_MISMATCH] = "mismatch",
+		[KVMFT_REASON_NOT_BEGUN] = "not-begun",
+		[KVMFT_REASON_STALE] = "stale",
+		[KVMFT_REASON_GONE] = "gone",
+	};
+
+	/* New reasons come at the end, so this tells what is missing. */
+	static_assert(ARRAY_SIZE(names) == KVMFT_REASON_MAX + 1,
+		      "a reason has no name");
+
+	if (reason < ARRAY_SIZE(names) && names[reason])
+		return names[reason];
+	return unknown_name(reason, unknown);
+}
