@@ -12,6 +12,7 @@ T	?=
 V	?= 0
 SEED	?=
 ROUNDS	?= 10
+SECONDS	?= 600
 MODULE_FLAGS ?=
 
 CFLAGS	?= -O2 -g
@@ -26,14 +27,14 @@ export KVMFT_BUILD := $(BUILD)
 ftctl_src	:= $(wildcard tools/ftctl/*.c)
 lab_bin		:= $(addprefix $(BUILD)/lab/,agent tsckhz)
 test_c		:= $(wildcard selftests/kvmft/*.c)
-test_copied	:= $(wildcard selftests/kvmft/*.sh selftests/lib/* selftests/fixtures/*.sh)
+test_copied	:= $(wildcard selftests/kvmft/*.sh selftests/lib/*.sh selftests/lib/*.py selftests/fixtures/*.sh)
 test_all	:= $(test_c:selftests/%.c=$(BUILD)/selftests/%) \
 		   $(test_copied:selftests/%=$(BUILD)/selftests/%)
 
 .PHONY: all module module-faults tools selftests install modules_install clean
 .PHONY: distclean help deps deps-ready linux-source lab lint lint-run check
 .PHONY: check-run check-long check-long-run check-debug check-debug-run kernels
-.PHONY: module-dir fixture-module
+.PHONY: module-dir fixture-module fuzz
 
 all: module tools
 
@@ -49,6 +50,7 @@ help:
 	@echo '    V=1                     show what the tests print'
 	@echo 'make check-debug        the same under a kernel with KASAN, lockdep and kmemleak'
 	@echo 'make check-long         long tests; goes on where it stopped (SEED=N ROUNDS=N)'
+	@echo 'make fuzz SECONDS=600   fuzz decoders and stage, so long each; goes on where it stopped'
 	@echo 'make lint               checkpatch, sparse, shellcheck, warnings, documentation'
 	@echo 'make lab                two hosts with the module loaded, to look around in'
 	@echo 'make clean, distclean   remove what was built; the cached kernel sources too'
@@ -124,13 +126,24 @@ $(BUILD)/selftests/kselftest/%: | $(BUILD)/linux-source
 $(BUILD)/selftests/kvmft/%: selftests/kvmft/%.c uapi/linux/kvmft.h | $(BUILD)/linux-source
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(WARN) $(STD) -Iuapi -isystem $(BUILD)/linux-source/tools/testing/selftests \
-		-o $@ $< $(shell pkg-config --cflags --libs libmnl)
+		-o $@ $< -Wl,--as-needed $(shell pkg-config --cflags --libs libmnl libnl-genl-3.0)
+
+# The module's pure parts in a program; selftests/wire/shim stands for the kernel.
+wire_unit_src := $(wildcard kmod/wire*.c) kmod/stage.c kmod/pool.c \
+		 selftests/wire/shim/shim.c $(wildcard selftests/wire/*.c)
+
+$(BUILD)/selftests/wire/unit: $(wire_unit_src) uapi/linux/kvmft.h $(wildcard kmod/*.h \
+		selftests/wire/*.h selftests/wire/shim/*.h selftests/wire/shim/linux/*.h)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(WARN) -Wno-unused-parameter -Wno-missing-field-initializers $(STD) \
+		-fsanitize=address,undefined -fno-sanitize-recover=all \
+		-Iselftests/wire/shim -Iuapi -iquote kmod -o $@ $(wire_unit_src)
 
 $(BUILD)/selftests/%: selftests/%
 	@mkdir -p $(@D)
 	@cp $< $@
 
-selftests: $(lab_bin) $(test_all) $(addprefix $(BUILD)/selftests/kselftest/,runner.sh prefix.pl)
+selftests: $(lab_bin) $(test_all) $(BUILD)/selftests/wire/unit $(addprefix $(BUILD)/selftests/kselftest/,runner.sh prefix.pl)
 
 # --- Installing ------------------------------------------------------------
 
@@ -167,6 +180,9 @@ check-debug-run: tools selftests
 	@set -e; dir=$$(selftests/debug/build-kernel $$(readlink $(BUILD)/linux-source) $(CACHE)); \
 	$(MAKE) --no-print-directory KERNELS=$$dir kernels; \
 	$(run) --kernels $$dir --no-machine
+
+fuzz: deps-ready
+	@selftests/fuzz/run $(SECONDS) $(BUILD)
 
 lint-run: tools selftests
 	@scripts/lint $(BUILD) $(KERNELS)

@@ -10,7 +10,7 @@ import tempfile
 HERE = os.path.dirname(os.path.realpath(__file__))
 BUSYBOX = "/bin/busybox"
 MODULES = ("virtio_pci", "virtio_net", "virtio_blk", "9pnet_virtio", "9p",
-           "overlay", "kvm-amd")
+           "overlay", "kvm-amd", "crc32c_intel", "libcrc32c")
 
 
 def _module_files(kernel):
