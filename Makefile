@@ -93,7 +93,7 @@ kernels:
 
 fixture-module:
 	@mkdir -p $(BUILD)/$(kernel_release)/fixtures
-	@ln -sfn $(CURDIR)/selftests/fixtures/splat/splat.c $(CURDIR)/selftests/fixtures/splat/Kbuild \
+	@ln -sfn $(addprefix $(CURDIR)/,$(wildcard selftests/fixtures/modules/*)) \
 		$(BUILD)/$(kernel_release)/fixtures/
 	$(if $(filter 1,$(V)),,@)$(MAKE) --no-print-directory -C $(KDIR) \
 		M=$(BUILD)/$(kernel_release)/fixtures modules
@@ -123,7 +123,8 @@ $(BUILD)/selftests/kselftest/%: | $(BUILD)/linux-source
 	@mkdir -p $(@D)
 	@cp $(BUILD)/linux-source/tools/testing/selftests/kselftest/$(@F) $@
 
-$(BUILD)/selftests/kvmft/%: selftests/kvmft/%.c uapi/linux/kvmft.h | $(BUILD)/linux-source
+$(BUILD)/selftests/kvmft/%: selftests/kvmft/%.c uapi/linux/kvmft.h $(wildcard selftests/kvmft/*.h) \
+		| $(BUILD)/linux-source
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(WARN) $(STD) -Iuapi -isystem $(BUILD)/linux-source/tools/testing/selftests \
 		-o $@ $< -Wl,--as-needed $(shell pkg-config --cflags --libs libmnl libnl-genl-3.0)

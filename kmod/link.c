@@ -12,6 +12,7 @@
 #include "fault.h"
 #include "link.h"
 #include "pair.h"
+#include "trace.h"
 
 /* Pauses between attempts to connect; each is twice the one before. */
 #define BACKOFF_MIN (HZ / 20)
@@ -81,6 +82,7 @@ static enum kvmft_reason on_heartbeat(struct session *session,
 	u64 now = ktime_get_boottime_ns();
 	struct kvmft_wire_heartbeat beat;
 	enum kvmft_reason reason;
+	u64 rtt = 0;
 
 	reason = kvmft_wire_get_heartbeat(body, header->body, &beat);
 	if (reason)
@@ -89,8 +91,11 @@ static enum kvmft_reason on_heartbeat(struct session *session,
 	session->stamp = beat.stamp;
 	session->stamp_at = now;
 	/* A peer that makes times up gets no round trip from them. */
-	if (beat.echo && beat.echo <= now && beat.held <= now - beat.echo)
-		note_rtt(session->pair, now - beat.echo - beat.held);
+	if (beat.echo && beat.echo <= now && beat.held <= now - beat.echo) {
+		rtt = now - beat.echo - beat.held;
+		note_rtt(session->pair, rtt);
+	}
+	trace_kvmft_heartbeat(session->pair->self.name, rtt);
 
 	if (!session->up) {
 		session->up = true;

@@ -254,8 +254,9 @@ int kvmft_listener_prepare(struct kvmft_pair *pair)
 	spin_lock_init(&listener->lock);
 	INIT_LIST_HEAD(&listener->strangers);
 
-	listener->work = alloc_workqueue("kvmft-greet/%s", WQ_UNBOUND,
-					 KVMFT_STRANGERS, pair->self.name);
+	/* Without the pair's name, which may be longer than a workqueue's. */
+	listener->work = alloc_workqueue("kvmft_greet", WQ_UNBOUND,
+					 KVMFT_STRANGERS);
 	if (!listener->work) {
 		err = -ENOMEM;
 		goto err_free;

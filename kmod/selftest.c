@@ -142,43 +142,59 @@ static u32 state_pages(const struct kvmft_selftest_order *order)
 	return DIV_ROUND_UP(order->state, KVMFT_WIRE_PAGE_SIZE);
 }
 
+static u64 offset_of(const struct kvmft_selftest_order *order, u32 n)
+{
+	return order->first + ((u64)n << KVMFT_WIRE_PAGE_SHIFT);
+}
+
 /* Sends all pages once, with what @seed makes of them. */
 static int send_pages(struct synth *synth, u64 seed, u64 epoch)
 {
 	const struct kvmft_selftest_order *order = &synth->order;
+	u64 begun;
 	u32 i;
 	int err;
 
 	for (i = 0; i < order->pages; i++) {
+		fill(synth->pages[i], seed, epoch, offset_of(order, i));
+		cond_resched();
+	}
+
+	begun = ktime_get_ns();
+	for (i = 0; i < order->pages; i++) {
 		u32 n = order->flags & KVMFT_SELFTEST_BACKWARDS ?
 			order->pages - 1 - i : i;
-		u64 at = order->first + ((u64)n << KVMFT_WIRE_PAGE_SHIFT);
 		struct page *page = synth->pages[n];
 
 		if (order->flags & KVMFT_SELFTEST_ZEROES && n & 1)
 			page = NULL;
-		else
-			fill(page, seed, epoch, at);
-		err = kvmft_stream_page(synth->stream, order->region, at, page);
+		err = kvmft_stream_page(synth->stream, order->region,
+					offset_of(order, n), page);
 		if (err)
 			return err;
 		synth->source->result.bytes += page ? KVMFT_WIRE_PAGE_SIZE : 0;
 	}
-	return kvmft_stream_flush(synth->stream);
+	err = kvmft_stream_flush(synth->stream);
+	synth->source->result.ns += ktime_get_ns() - begun;
+	return err;
 }
 
 static int send_commit(struct synth *synth)
 {
 	u32 flags = synth->order.flags;
 	struct kvmft_wire_commit commit;
+	u64 begun = ktime_get_ns();
+	int err;
 
 	kvmft_stream_totals(synth->stream, &commit);
 	if (flags & KVMFT_SELFTEST_BAD_SUM)
 		commit.sum++;
 	if (flags & KVMFT_SELFTEST_BAD_COUNT)
 		commit.pages++;
-	return kvmft_stream_commit(synth->stream, &commit) ?:
-	       kvmft_stream_wait(synth->stream);
+	err = kvmft_stream_commit(synth->stream, &commit) ?:
+	      kvmft_stream_wait(synth->stream);
+	synth->source->result.ns += ktime_get_ns() - begun;
+	return err;
 }
 
 static int send_epoch(struct synth *synth, u64 epoch)
@@ -227,7 +243,6 @@ static u64 next_epoch(struct synth *synth)
 static int obey(struct synth *synth)
 {
 	struct source *source = synth->source;
-	u64 begun = ktime_get_ns();
 	u32 i;
 	int err = 0;
 
@@ -240,7 +255,6 @@ static int obey(struct synth *synth)
 		if (!err && !(synth->order.flags & KVMFT_SELFTEST_NO_COMMIT))
 			source->result.epoch = epoch;
 	}
-	source->result.ns = ktime_get_ns() - begun;
 	if (err)
 		source->result.verdict = synth->stream->verdict;
 	return err;

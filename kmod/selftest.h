@@ -49,7 +49,7 @@ struct kvmft_selftest_order {
 /**
  * struct kvmft_selftest_result - what became of an order
  * @epoch: The last epoch that was acknowledged.
- * @ns: What sending and waiting took.
+ * @ns: What sending pages and waiting took, without making them up.
  * @bytes: Bytes of pages that were sent.
  * @verdict: Why it went wrong.
  */

@@ -185,12 +185,16 @@ static int stage_put(struct kvmft_stage *stage, unsigned long index, void *entry
 {
 	unsigned long leaf = index & ~(LEAF_PAGES - 1UL);
 	unsigned long first = leaf;
+	bool new_leaf = false;
 	struct page *page;
-	bool new_leaf;
 	void *old;
 
-	new_leaf = !xa_find(&stage->pages, &first, leaf + LEAF_PAGES - 1,
-			    XA_PRESENT);
+	/* Pages mostly come beside each other, so the leaf is known mostly. */
+	if (!stage->count || leaf != stage->leaf) {
+		new_leaf = !xa_find(&stage->pages, &first, leaf + LEAF_PAGES - 1,
+				    XA_PRESENT);
+		stage->leaf = leaf;
+	}
 	old = xa_store(&stage->pages, index, entry, GFP_KERNEL | __GFP_NOWARN);
 	if (xa_is_err(old))
 		return xa_err(old);

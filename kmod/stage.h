@@ -52,6 +52,7 @@ enum kvmft_stage_phase {
  * @pool: Where pages come from and go back to.
  * @ceiling: Most bytes that may be staged.
  * @charged: Bytes that are staged.
+ * @leaf: Block of 64 pages that the last page was in.
  * @pages: Pages by region and offset; zero ones are a value.
  * @state: Pages of the state by their number.
  * @count: Entries of @pages.
@@ -70,6 +71,7 @@ struct kvmft_stage {
 	struct kvmft_pool pool;
 	u64 ceiling;
 	u64 charged;
+	unsigned long leaf;
 	struct xarray pages;
 	struct xarray state;
 	u64 count;

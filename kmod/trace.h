@@ -51,6 +51,20 @@ TRACE_EVENT(kvmft_pair_refused,
 	TP_printk("pair=%s reason=%u", __entry->pair, __entry->reason)
 );
 
+TRACE_EVENT(kvmft_heartbeat,
+	TP_PROTO(const char *pair, u64 rtt),
+	TP_ARGS(pair, rtt),
+	TP_STRUCT__entry(
+		__array(char, pair, KVMFT_PAIR_NAME_MAX + 1)
+		__field(u64, rtt)
+	),
+	TP_fast_assign(
+		strscpy(__entry->pair, pair, sizeof(__entry->pair));
+		__entry->rtt = rtt;
+	),
+	TP_printk("pair=%s rtt=%llu", __entry->pair, __entry->rtt)
+);
+
 DECLARE_EVENT_CLASS(kvmft_epoch,
 	TP_PROTO(const char *vm, u64 generation, u64 epoch, u64 pages, u32 reason),
 	TP_ARGS(vm, generation, epoch, pages, reason),

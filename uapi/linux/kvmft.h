@@ -399,7 +399,8 @@ enum kvmft_selftest_flags {
  * @KVMFT_A_SELFTEST_EPOCH: u64, the last epoch that was acknowledged (an answer to
  *	a source) or committed (to a sink).
  * @KVMFT_A_SELFTEST_REASON: u32, &enum kvmft_reason of the epoch that failed.
- * @KVMFT_A_SELFTEST_NS: u64, ns that sending took.
+ * @KVMFT_A_SELFTEST_NS: u64, ns that sending pages and the wait for the answer
+ *	took.
  * @KVMFT_A_SELFTEST_BYTES: u64, bytes of pages that were sent.
  * @KVMFT_A_SELFTEST_OFFSET: u64, byte offset of a committed page.
  * @KVMFT_A_SELFTEST_CRC: u32, CRC32C of a committed page, or of the state.
