@@ -167,6 +167,9 @@ static void say_attach(struct kvmft_channel *channel)
 	struct kvmft_wire_attach attach = { .kind = channel->kind };
 	u8 body[KVMFT_WIRE_ATTACH_LEN];
 
+	spin_lock(&channel->lock);
+	channel->asked = true;
+	spin_unlock(&channel->lock);
 	strscpy(attach.name, channel->name, sizeof(attach.name));
 	kvmft_wire_put_attach(body, &attach);
 	kvmft_channel_say(channel, KVMFT_WIRE_ATTACH, 0, 0, body, sizeof(body));
@@ -229,9 +232,11 @@ static bool offered_or_lost(struct kvmft_channel *channel)
 }
 
 /* Agrees with the other end, and gets a data connection; NULL to try again. */
-static struct kvmft_conn *channel_open(struct kvmft_channel *channel)
+static struct kvmft_conn *channel_open(struct kvmft_channel *channel,
+				       u32 *attachment)
 {
 	struct kvmft_conn *conn = NULL;
+	bool attached;
 
 	if (channel->source) {
 		wait_event_interruptible(channel->wait,
@@ -245,7 +250,11 @@ static struct kvmft_conn *channel_open(struct kvmft_channel *channel)
 		wait_event_interruptible(channel->wait,
 					 attached_or_stopping(channel));
 	}
-	if (!READ_ONCE(channel->attached) || READ_ONCE(channel->stopping))
+	spin_lock(&channel->lock);
+	attached = channel->attached && !channel->stopping;
+	*attachment = channel->attachment;
+	spin_unlock(&channel->lock);
+	if (!attached)
 		return NULL;
 
 	if (connects(channel)) {
@@ -265,13 +274,13 @@ static struct kvmft_conn *channel_open(struct kvmft_channel *channel)
 
 /* Lets the connection be cut from outside; false if that is wanted already. */
 static bool publish_data(struct kvmft_channel *channel, struct kvmft_conn *conn,
-			 u32 *attachment)
+			 u32 attachment)
 {
 	bool wanted;
 
 	spin_lock(&channel->lock);
-	wanted = channel->attached && !channel->stopping;
-	*attachment = channel->attachment;
+	wanted = channel->attached && !channel->stopping &&
+		 channel->attachment == attachment;
 	if (wanted)
 		channel->data = kvmft_conn_get(conn);
 	spin_unlock(&channel->lock);
@@ -280,17 +289,21 @@ static bool publish_data(struct kvmft_channel *channel, struct kvmft_conn *conn,
 
 static void unpublish_data(struct kvmft_channel *channel, u32 attachment)
 {
+	struct kvmft_conn *offered = NULL;
 	struct kvmft_conn *conn;
 
 	spin_lock(&channel->lock);
 	conn = channel->data;
 	channel->data = NULL;
+	if (channel->source)
+		swap(offered, channel->offered);
 	/* A source attaches anew. A sink that connects is told when to. */
 	if (channel->source ||
 	    (connects(channel) && channel->attachment == attachment))
 		WRITE_ONCE(channel->attached, false);
 	spin_unlock(&channel->lock);
 	kvmft_conn_put(conn);
+	kvmft_conn_put(offered);
 }
 
 static int channel_thread(void *data)
@@ -302,11 +315,11 @@ static int channel_thread(void *data)
 	u32 attachment;
 
 	while (!kvmft_channel_stopping(channel)) {
-		conn = channel_open(channel);
+		conn = channel_open(channel, &attachment);
 		if (!conn)
 			continue;
 
-		if (publish_data(channel, conn, &attachment)) {
+		if (publish_data(channel, conn, attachment)) {
 			kvmft_conn_tune(conn, DATA_USER_TIMEOUT_MS, false);
 			channel->ops->run(channel, conn);
 			unpublish_data(channel, attachment);
@@ -390,9 +403,9 @@ int kvmft_channel_start(struct kvmft_channel *channel, struct kvmft_pair *pair,
 		channel->vm = next_vm(pair);
 	kvmft_channel_get(channel);
 	list_add_tail(&channel->list, &pair->channels);
-	mutex_unlock(&pair->channels_lock);
-
+	/* Under the lock: who finds the channel may stop its thread. */
 	wake_up_process(thread);
+	mutex_unlock(&pair->channels_lock);
 	return 0;
 }
 
@@ -406,6 +419,7 @@ static void channel_lose(struct kvmft_channel *channel, bool stop)
 	if (stop)
 		WRITE_ONCE(channel->stopping, true);
 	WRITE_ONCE(channel->attached, false);
+	channel->asked = false;
 	if (!channel->source)
 		WRITE_ONCE(channel->vm, 0);
 	offered = channel->offered;
@@ -550,14 +564,15 @@ bool kvmft_channels_offer(struct kvmft_pair *pair, u32 vm, struct kvmft_conn *co
 				data = kvmft_conn_get(channel->data);
 		}
 		spin_unlock(&channel->lock);
+		/* First the cut, then the wake-up for those who look for it. */
+		if (data) {
+			kvmft_conn_fail(data, KVMFT_REASON_REPLACED);
+			kvmft_conn_cut(data);
+		}
 		wake_up_all(&channel->wait);
 	}
 	mutex_unlock(&pair->channels_lock);
 
-	if (data) {
-		kvmft_conn_fail(data, KVMFT_REASON_REPLACED);
-		kvmft_conn_cut(data);
-	}
 	kvmft_conn_put(data);
 	kvmft_conn_put(offered);
 	return taken;
@@ -588,10 +603,7 @@ static enum kvmft_reason on_attach_request(struct kvmft_pair *pair,
 	channel = find_name(pair, attach->kind, attach->name);
 	if (channel && !channel->source &&
 	    (!find_vm(pair, request->vm) || channel->vm == request->vm)) {
-		struct kvmft_conn *data = NULL;
-
-		attach->reason = 0;
-		channel->ops->describe(channel, &header, attach);
+		struct kvmft_conn *offered = NULL, *data = NULL;
 
 		spin_lock(&channel->lock);
 		WRITE_ONCE(channel->vm, request->vm);
@@ -600,10 +612,16 @@ static enum kvmft_reason on_attach_request(struct kvmft_pair *pair,
 		/* A source that attaches has no connection, whatever we have. */
 		if (channel->data)
 			data = kvmft_conn_get(channel->data);
+		swap(offered, channel->offered);
 		spin_unlock(&channel->lock);
 		if (data)
 			kvmft_conn_cut(data);
 		kvmft_conn_put(data);
+		kvmft_conn_put(offered);
+
+		/* Nothing that came on it is committed after this. */
+		attach->reason = 0;
+		channel->ops->describe(channel, &header, attach);
 	}
 	kvmft_wire_put_attach(body, attach);
 	/* The answer leaves before the connection that it permits. */
@@ -621,6 +639,7 @@ static enum kvmft_reason on_attach(struct kvmft_pair *pair,
 	struct kvmft_channel *channel;
 	struct kvmft_wire_attach attach;
 	enum kvmft_reason reason;
+	bool asked;
 
 	reason = kvmft_wire_get_attach(body, header->body, &attach);
 	if (reason)
@@ -635,9 +654,13 @@ static enum kvmft_reason on_attach(struct kvmft_pair *pair,
 	channel = find_vm(pair, header->vm);
 	if (channel && channel->source) {
 		spin_lock(&channel->lock);
-		channel->refused = attach.reason;
-		if (!attach.reason && !channel->data) {
+		asked = channel->asked;
+		channel->asked = false;
+		if (asked)
+			channel->refused = attach.reason;
+		if (asked && !attach.reason && !channel->data) {
 			WRITE_ONCE(channel->attached, true);
+			channel->attachment++;
 			memset(&channel->outcome, 0, sizeof(channel->outcome));
 			channel->outcome.acked_generation = header->generation;
 			channel->outcome.acked_epoch = header->epoch;
@@ -671,8 +694,10 @@ static enum kvmft_reason on_outcome(struct kvmft_channel *channel,
 		break;
 	}
 	/* It may be about a guest that was just removed here. */
-	if (reason || !channel || !channel->source)
+	if (reason || !channel)
 		return reason;
+	if (!channel->source)
+		return KVMFT_REASON_PROTOCOL;
 
 	outcome = &channel->outcome;
 	spin_lock(&channel->lock);

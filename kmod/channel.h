@@ -74,7 +74,8 @@ struct kvmft_outcome {
  * @stopping: Set once, when the channel is being removed.
  * @vm: Its number; that of a sink is 0 without attachment.
  * @attached: The other end is attached too.
- * @attachment: Counts the times that a sink was attached.
+ * @asked: Of a source, the other end owes an answer to ATTACH.
+ * @attachment: Counts the times that it was attached.
  * @refused: Why it isn't, of a source, as the other end said last.
  * @offered: A data connection for @thread to take over, with a reference.
  * @data: The one that @thread uses, with a reference.
@@ -95,6 +96,7 @@ struct kvmft_channel {
 	bool stopping;
 	u32 vm;
 	bool attached;
+	bool asked;
 	u32 attachment;
 	u32 refused;
 	struct kvmft_conn *offered;

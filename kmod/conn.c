@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
@@ -17,6 +18,10 @@
 
 /* Enough for the frames of the handshake; larger ones need a proven peer. */
 #define IN_SIZE (KVMFT_WIRE_HEADER_LEN + KVMFT_WIRE_HELLO_MAX)
+
+/* How long the last words may take: 200 ms. */
+#define LINGER_TRIES 20
+#define LINGER_MS 10
 
 /* A blocking send without any progress for this long has a peer that's stuck. */
 #define SEND_TIMEOUT (10 * HZ)
@@ -60,10 +65,50 @@ struct kvmft_conn *kvmft_conn_wrap(struct socket *sock, struct kvmft_tally *tall
 	return conn;
 }
 
+#define CLOSING (TCPF_FIN_WAIT1 | TCPF_CLOSING | TCPF_LAST_ACK)
+
+static bool in_states(const struct sock *sk, unsigned int states)
+{
+	return 1U << READ_ONCE(sk->sk_state) & states;
+}
+
+static bool somebody_there(const struct kvmft_conn *conn)
+{
+	switch (conn->verdict.reason) {
+	case KVMFT_REASON_TIMEOUT:
+	case KVMFT_REASON_CLOSED:
+	case KVMFT_REASON_STUCK:
+	case KVMFT_REASON_UNREACHABLE:
+	case KVMFT_REASON_NOBODY:
+		return false;
+	default:
+		return true;
+	}
+}
+
+/*
+ * A kernel's socket loses its timers when it is released: what the peer hasn't
+ * acknowledged by then is neither sent again nor ever freed, and that may be pages
+ * of a guest. So a peer that is there gets a moment for our last words, and after
+ * that the connection is reset, which lets go of everything.
+ */
+static void conn_linger(struct kvmft_conn *conn)
+{
+	struct sock *sk = conn->sock->sk;
+	int tries = somebody_there(conn) ? LINGER_TRIES : 0;
+
+	/* Not by the socket's own means: they give up when a thread is to stop. */
+	while (tries-- && in_states(sk, CLOSING))
+		msleep(LINGER_MS);
+	if (in_states(sk, CLOSING | TCPF_ESTABLISHED | TCPF_CLOSE_WAIT))
+		sock_no_linger(sk);
+}
+
 static void conn_free(struct kref *ref)
 {
 	struct kvmft_conn *conn = container_of(ref, struct kvmft_conn, ref);
 
+	conn_linger(conn);
 	sock_release(conn->sock);
 	kvmft_mac_free(conn->tx_mac);
 	kvmft_mac_free(conn->rx_mac);
@@ -239,6 +284,20 @@ static bool conn_ready(struct kvmft_conn *conn)
 	       (READ_ONCE(sk->sk_state) != TCP_ESTABLISHED &&
 		READ_ONCE(sk->sk_state) != TCP_SYN_SENT) ||
 	       !skb_queue_empty_lockless(&sk->sk_receive_queue);
+}
+
+/**
+ * kvmft_conn_broken() - has the connection ended, as far as this host knows?
+ * @conn: the connection, which once was made
+ *
+ * Return: whether it has
+ */
+bool kvmft_conn_broken(struct kvmft_conn *conn)
+{
+	struct sock *sk = conn->sock->sk;
+
+	return READ_ONCE(conn->cut) || READ_ONCE(sk->sk_err) ||
+	       READ_ONCE(sk->sk_shutdown) || !in_states(sk, TCPF_ESTABLISHED);
 }
 
 /* Returns what is left of the time; early when the thread is to stop. */
@@ -462,6 +521,10 @@ static int conn_read(struct kvmft_conn *conn, void *to, size_t len)
 	struct kvec part = { to, len };
 	int got;
 
+	/* What had come before it was cut isn't wanted any more either. */
+	if (READ_ONCE(conn->cut))
+		return kvmft_conn_fail(conn, KVMFT_REASON_CLOSED);
+
 	got = kernel_recvmsg(conn->sock, &msg, &part, 1, len, msg.msg_flags);
 	if (got == -EAGAIN)
 		return 0;
@@ -540,6 +603,9 @@ static int conn_check_bye(struct kvmft_conn *conn)
 
 	reason = kvmft_wire_get_notice(kvmft_conn_body(conn), conn->header.body,
 				       &notice);
+	/* Those before it are for what an end finds out by itself. */
+	if (!reason && notice.reason < KVMFT_REASON_BYE)
+		reason = KVMFT_REASON_PROTOCOL;
 	if (reason)
 		return kvmft_conn_fail(conn, reason);
 
@@ -608,7 +674,7 @@ int kvmft_conn_receive(struct kvmft_conn *conn, enum kvmft_wire_phase phase,
 /* How much of the bulk came, or the verdict that it won't. */
 static int conn_count_bulk(struct kvmft_conn *conn, int got)
 {
-	if (!got)
+	if (!got || READ_ONCE(conn->cut))
 		return kvmft_conn_fail(conn, KVMFT_REASON_CLOSED);
 	if (got < 0)
 		return conn_fail_by(conn, got);

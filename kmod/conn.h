@@ -100,6 +100,7 @@ struct kvmft_conn *kvmft_conn_wrap(struct socket *sock, struct kvmft_tally *tall
 struct kvmft_conn *kvmft_conn_get(struct kvmft_conn *conn);
 void kvmft_conn_put(struct kvmft_conn *conn);
 void kvmft_conn_cut(struct kvmft_conn *conn);
+bool kvmft_conn_broken(struct kvmft_conn *conn);
 void kvmft_conn_tune(struct kvmft_conn *conn, u32 user_timeout_ms, bool thin);
 int kvmft_conn_secure(struct kvmft_conn *conn, const u8 *tx_key, const u8 *rx_key);
 void kvmft_conn_peer(struct kvmft_conn *conn, struct sockaddr_storage *address);

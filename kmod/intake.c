@@ -53,6 +53,9 @@ static int intake_refuse(struct kvmft_intake *intake, struct kvmft_conn *conn,
 	if (reason == KVMFT_REASON_PROTOCOL || reason == KVMFT_REASON_LIMIT)
 		return kvmft_conn_fail(conn, reason);
 
+	if (READ_ONCE(conn->cut))
+		return kvmft_conn_fail(conn, KVMFT_REASON_CLOSED);
+
 	kvmft_pair_count(channel->pair, reason);
 	trace_kvmft_epoch_abort(channel->name, conn->header.generation,
 				conn->header.epoch, 0, reason);
@@ -64,7 +67,7 @@ static int intake_refuse(struct kvmft_intake *intake, struct kvmft_conn *conn,
 	return 0;
 }
 
-/* The frame's bulk into pages of the pool; NULL reason and no pages is an error. */
+/* The frame's bulk into pages of the pool: the reason why not, or an error. */
 static u32 intake_bulk(struct kvmft_intake *intake, struct kvmft_conn *conn,
 		       int *err)
 {
@@ -136,7 +139,7 @@ static int on_pages(struct kvmft_intake *intake, struct kvmft_conn *conn)
 		return intake_refuse(intake, conn, reason);
 
 	intake_publish(intake);
-	if (header->flags & KVMFT_WIRE_WANT_STAGED) {
+	if (header->flags & KVMFT_WIRE_WANT_STAGED && !READ_ONCE(conn->cut)) {
 		kvmft_wire_put_staged(answer, header->sequence);
 		kvmft_channel_say(&intake->channel, KVMFT_WIRE_STAGED,
 				  header->generation, header->epoch, answer,
@@ -168,6 +171,26 @@ static int on_state(struct kvmft_intake *intake, struct kvmft_conn *conn)
 	return reason ? intake_refuse(intake, conn, reason) : 0;
 }
 
+/*
+ * Not on a connection that was cut: who cuts it tells the source what is committed,
+ * and nothing may be added to that afterwards.
+ */
+static bool intake_commit(struct kvmft_intake *intake, struct kvmft_conn *conn)
+{
+	bool wanted;
+
+	spin_lock(&intake->lock);
+	/* Cut comes first, then intake_describe() takes the lock. */
+	wanted = !READ_ONCE(conn->cut);
+	if (wanted) {
+		kvmft_stage_commit(&intake->stage);
+		intake->committed_generation = intake->stage.committed_generation;
+		intake->committed_epoch = intake->stage.committed_epoch;
+	}
+	spin_unlock(&intake->lock);
+	return wanted;
+}
+
 static int on_commit(struct kvmft_intake *intake, struct kvmft_conn *conn)
 {
 	const struct kvmft_wire_header *header = &conn->header;
@@ -183,17 +206,17 @@ static int on_commit(struct kvmft_intake *intake, struct kvmft_conn *conn)
 	if (stage->phase == KVMFT_STAGE_REFUSING)
 		return 0;
 
-	reason = kvmft_stage_check(stage, header->generation, header->epoch, 0);
+	reason = kvmft_stage_verify(stage, header->generation, header->epoch,
+				    &commit);
 	if (!reason) {
 		reason = intake->ops->prepare(intake);
 		if (reason)
 			kvmft_stage_refuse(stage, reason);
-		else
-			reason = kvmft_stage_commit(stage, header->generation,
-						    header->epoch, &commit);
 	}
 	if (reason)
 		return intake_refuse(intake, conn, reason);
+	if (!intake_commit(intake, conn))
+		return kvmft_conn_fail(conn, KVMFT_REASON_CLOSED);
 
 	/*
 	 * From here on there is no way back, so no failure either: applying is
@@ -201,7 +224,6 @@ static int on_commit(struct kvmft_intake *intake, struct kvmft_conn *conn)
 	 */
 	trace_kvmft_epoch_commit(intake->channel.name, header->generation,
 				 header->epoch, commit.pages, 0);
-	intake_publish(intake);
 	ack.stamp = commit.stamp;
 	ack.lease = 0;
 	kvmft_wire_put_ack(body, &ack);
@@ -218,6 +240,7 @@ static int on_commit(struct kvmft_intake *intake, struct kvmft_conn *conn)
 
 static int on_abort(struct kvmft_intake *intake, struct kvmft_conn *conn)
 {
+	struct kvmft_stage *stage = &intake->stage;
 	struct kvmft_wire_notice notice;
 	u32 reason;
 
@@ -225,11 +248,15 @@ static int on_abort(struct kvmft_intake *intake, struct kvmft_conn *conn)
 				       &notice);
 	if (reason)
 		return kvmft_conn_fail(conn, reason);
+	if (stage->phase == KVMFT_STAGE_OPEN &&
+	    (conn->header.generation != stage->generation ||
+	     conn->header.epoch != stage->epoch))
+		return kvmft_conn_fail(conn, KVMFT_REASON_PROTOCOL);
 
 	kvmft_pair_count(intake->channel.pair, notice.reason);
 	trace_kvmft_epoch_abort(intake->channel.name, conn->header.generation,
 				conn->header.epoch, 0, notice.reason);
-	kvmft_stage_drop(&intake->stage);
+	kvmft_stage_drop(stage);
 	intake_publish(intake);
 	return 0;
 }

@@ -14,6 +14,10 @@
 #include "pair.h"
 #include "trace.h"
 
+/* How long an attempt to connect may take: TCP's own pauses grow without end. */
+#define CONNECT_MIN HZ
+#define CONNECT_MAX (5 * HZ)
+
 /* Pauses between attempts to connect; each is twice the one before. */
 #define BACKOFF_MIN (HZ / 20)
 #define BACKOFF_MAX HZ
@@ -160,8 +164,11 @@ static void session_run(struct session *session)
 		kvmft_conn_fail(conn, KVMFT_REASON_REPLACED);
 }
 
-/* Takes the connection over, and ends it; the verdict is why it ended. */
-static void link_session(struct kvmft_pair *pair, struct kvmft_conn *conn,
+/*
+ * Takes the connection over, and ends it; the verdict is why it ended. Returns
+ * whether it was up in between.
+ */
+static bool link_session(struct kvmft_pair *pair, struct kvmft_conn *conn,
 			 const struct kvmft_greeting *greeting,
 			 struct kvmft_verdict *verdict)
 {
@@ -184,6 +191,7 @@ static void link_session(struct kvmft_pair *pair, struct kvmft_conn *conn,
 	kvmft_conn_verdict(conn, verdict);
 	kvmft_conn_cut(conn);
 	kvmft_conn_put(conn);
+	return session.up;
 }
 
 static bool is_refusal(u32 reason)
@@ -205,15 +213,19 @@ static void pause_for(struct kvmft_pair *pair, long time)
 	wait_event_interruptible_timeout(pair->wait, kthread_should_stop(), time);
 }
 
-/* One attempt; the verdict is why it failed, or why the session ended. */
+/*
+ * One attempt; the verdict is why it failed, or why the session ended. Returns
+ * whether the link was up.
+ */
 static bool connect_once(struct kvmft_pair *pair, struct kvmft_verdict *verdict)
 {
 	struct kvmft_greeting greeting = { .kind = KVMFT_WIRE_KIND_CONTROL };
 	struct kvmft_conn *conn;
 
 	conn = kvmft_conn_connect(pair->net, &pair->address,
-				  max(msecs_to_jiffies(pair->self.timeout_ms),
-				      (unsigned long)HZ),
+				  clamp_t(long,
+					  msecs_to_jiffies(pair->self.timeout_ms),
+					  CONNECT_MIN, CONNECT_MAX),
 				  &pair->tally, verdict);
 	if (!conn)
 		return false;
@@ -225,8 +237,7 @@ static bool connect_once(struct kvmft_pair *pair, struct kvmft_verdict *verdict)
 		kvmft_conn_put(conn);
 		return false;
 	}
-	link_session(pair, conn, &greeting, verdict);
-	return true;
+	return link_session(pair, conn, &greeting, verdict);
 }
 
 static int connect_thread(void *data)
@@ -242,7 +253,7 @@ static int connect_thread(void *data)
 			break;
 		kvmft_pair_enter(pair, KVMFT_PAIR_DOWN, &verdict);
 
-		if (was_up && verdict.reason != KVMFT_REASON_BUSY)
+		if (was_up)
 			backoff = BACKOFF_MIN;
 		pause_for(pair, is_refusal(verdict.reason) ? BACKOFF_REFUSED :
 			  backoff);
@@ -303,12 +314,15 @@ int kvmft_link_offer(struct kvmft_pair *pair, struct kvmft_conn *conn,
 		     const struct kvmft_greeting *greeting)
 {
 	struct kvmft_conn *control = NULL, *old = NULL;
+	const u8 *present;
 	bool busy;
 
 	spin_lock(&pair->lock);
-	busy = pair->control &&
-	       memcmp(pair->status.instance, greeting->peer.instance,
-		      sizeof(pair->status.instance));
+	/* Who is about to have a session counts like who has one. */
+	present = pair->offered ? pair->offer.peer.instance :
+		  pair->control ? pair->status.instance : NULL;
+	busy = present && memcmp(present, greeting->peer.instance,
+				 KVMFT_INSTANCE_LEN);
 	if (!busy) {
 		old = pair->offered;
 		pair->offer = *greeting;
@@ -328,6 +342,8 @@ int kvmft_link_offer(struct kvmft_pair *pair, struct kvmft_conn *conn,
 		kvmft_conn_put(control);
 	}
 	if (old) {
+		kvmft_conn_fail(old, KVMFT_REASON_REPLACED);
+		kvmft_conn_bye(old);
 		kvmft_conn_cut(old);
 		kvmft_conn_put(old);
 	}

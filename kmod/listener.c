@@ -65,7 +65,9 @@ static u32 admit(void *context, const struct kvmft_greeting *greeting)
 	struct kvmft_pair *pair = context;
 
 	if (greeting->kind == KVMFT_WIRE_KIND_CONTROL)
-		return greeting->vm ? KVMFT_REASON_PROTOCOL : 0;
+		return greeting->vm || memchr_inv(greeting->session, 0,
+						  sizeof(greeting->session)) ?
+		       KVMFT_REASON_PROTOCOL : 0;
 
 	if (!kvmft_pair_session(pair, session) ||
 	    memcmp(session, greeting->session, sizeof(session)) ||
@@ -80,7 +82,9 @@ static int hand_over(struct kvmft_pair *pair, struct kvmft_conn *conn,
 {
 	if (greeting->kind == KVMFT_WIRE_KIND_CONTROL)
 		return kvmft_link_offer(pair, conn, greeting);
-	if (!kvmft_channels_offer(pair, greeting->vm, conn))
+	/* The session may have ended while this one proved itself. */
+	if (admit(pair, greeting) ||
+	    !kvmft_channels_offer(pair, greeting->vm, conn))
 		return kvmft_conn_fail(conn, KVMFT_REASON_NO_VM);
 	return 0;
 }
@@ -109,6 +113,9 @@ static void greet(struct work_struct *work)
 	}
 	if (err) {
 		kvmft_conn_verdict(conn, &verdict);
+		/* Whoever said so has proved nothing: his words, not his reason. */
+		if (READ_ONCE(conn->told))
+			verdict.reason = KVMFT_REASON_BYE;
 		kvmft_pair_refused(pair, &verdict);
 		kvmft_conn_cut(conn);
 		kvmft_conn_put(conn);
@@ -138,6 +145,7 @@ static void make_room(struct kvmft_listener *listener)
 
 	if (oldest) {
 		kvmft_conn_fail(oldest, KVMFT_REASON_CROWDED);
+		kvmft_conn_bye(oldest);
 		kvmft_conn_cut(oldest);
 		kvmft_conn_put(oldest);
 	}

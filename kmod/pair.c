@@ -42,8 +42,12 @@ struct kvmft_pair *kvmft_pair_create(struct net *net,
 	spin_lock_init(&pair->lock);
 	init_waitqueue_head(&pair->wait);
 	ratelimit_state_init(&pair->refusals, HZ, REFUSALS_PER_SECOND);
-	/* What it keeps back is counted; the kernel's log needn't say so. */
+	ratelimit_state_init(&pair->log, DEFAULT_RATELIMIT_INTERVAL,
+			     DEFAULT_RATELIMIT_BURST);
+	/* What they keep back is counted; the kernel's log needn't say so. */
 	ratelimit_set_flags(&pair->refusals, RATELIMIT_MSG_ON_RELEASE);
+	ratelimit_set_flags(&pair->log, RATELIMIT_MSG_ON_RELEASE);
+	pair->told_state = KVMFT_PAIR_CONNECTING;
 
 	pair->net = net;
 	pair->self = config->identity;
@@ -112,12 +116,36 @@ void kvmft_pair_count(struct kvmft_pair *pair, u32 reason)
 static void pair_log(struct kvmft_pair *pair, u32 state,
 		     const struct kvmft_verdict *verdict)
 {
+	if (!__ratelimit(&pair->log))
+		return;
 	if (state == KVMFT_PAIR_UP)
-		pr_info_ratelimited("pair %s: up\n", pair->self.name);
+		pr_info("pair %s: up\n", pair->self.name);
 	else if (state == KVMFT_PAIR_DOWN)
-		pr_info_ratelimited("pair %s: down (%s): %s\n", pair->self.name,
-				    kvmft_reason_name(verdict->reason),
-				    verdict->text);
+		pr_info("pair %s: down (%s): %s\n", pair->self.name,
+			kvmft_reason_name(verdict->reason), verdict->text);
+}
+
+/*
+ * A peer that is refused is tried for ever; that it gets as far as the handshake
+ * each time, and no further, is no news.
+ */
+static bool is_news(struct kvmft_pair *pair, u32 state, u32 reason)
+{
+	lockdep_assert_held(&pair->lock);
+
+	if (state == KVMFT_PAIR_AUTHENTICATING &&
+	    pair->told_state == KVMFT_PAIR_DOWN) {
+		switch (pair->told_reason) {
+		case KVMFT_REASON_UNREACHABLE:
+		case KVMFT_REASON_NOBODY:
+		case KVMFT_REASON_TIMEOUT:
+		case KVMFT_REASON_BYE:
+			return true;
+		default:
+			return false;
+		}
+	}
+	return state != pair->told_state || reason != pair->told_reason;
 }
 
 /**
@@ -132,11 +160,12 @@ void kvmft_pair_enter(struct kvmft_pair *pair, u32 state,
 		      const struct kvmft_verdict *verdict)
 {
 	struct kvmft_pair_status *status = &pair->status;
+	u32 reason = verdict ? verdict->reason : 0;
 	bool changed;
 
 	spin_lock(&pair->lock);
-	changed = status->state != state ||
-		  (verdict && status->verdict.reason != verdict->reason);
+	changed = is_news(pair, state, reason);
+	status->state = state;
 	if (verdict) {
 		status->verdict = *verdict;
 		status->error = *verdict;
@@ -144,7 +173,8 @@ void kvmft_pair_enter(struct kvmft_pair *pair, u32 state,
 		memset(&status->verdict, 0, sizeof(status->verdict));
 	}
 	if (changed) {
-		status->state = state;
+		pair->told_state = state;
+		pair->told_reason = reason;
 		status->since_boot = ktime_get_boottime_ns();
 		status->since_real = ktime_get_real_ns();
 		if (state == KVMFT_PAIR_UP)
@@ -152,13 +182,11 @@ void kvmft_pair_enter(struct kvmft_pair *pair, u32 state,
 	}
 	spin_unlock(&pair->lock);
 
-	if (verdict)
-		kvmft_pair_count(pair, verdict->reason);
+	kvmft_pair_count(pair, reason);
 	if (!changed)
 		return;
 
-	trace_kvmft_pair_state(pair->self.name, state,
-			       verdict ? verdict->reason : 0);
+	trace_kvmft_pair_state(pair->self.name, state, reason);
 	pair_log(pair, state, verdict);
 	pair->notify(pair, KVMFT_PAIR_CHANGED, NULL);
 }
@@ -173,7 +201,9 @@ void kvmft_pair_refused(struct kvmft_pair *pair,
 {
 	kvmft_pair_count(pair, verdict->reason);
 	spin_lock(&pair->lock);
-	pair->status.error = *verdict;
+	/* A stranger has no say in what an operator reads about a link that is up. */
+	if (pair->status.state != KVMFT_PAIR_UP)
+		pair->status.error = *verdict;
 	spin_unlock(&pair->lock);
 
 	trace_kvmft_pair_refused(pair->self.name, verdict->reason);

@@ -101,6 +101,7 @@ typedef void (*kvmft_pair_notify_fn)(struct kvmft_pair *pair, u32 event,
  * @tally: What went over its connections.
  * @errors: How often there was which reason.
  * @refusals: Limits how often refusals are told.
+ * @log: Limits lines in the kernel's log.
  * @thread: Keeps the link; link's.
  * @listener: What accepts, or NULL; link's.
  * @wait: Where @thread waits when it has no connection.
@@ -110,6 +111,8 @@ typedef void (*kvmft_pair_notify_fn)(struct kvmft_pair *pair, u32 event,
  * @closed: The pair is being deleted; no guest can be added.
  * @lock: Protects all that follows.
  * @status: How it is.
+ * @told_state: The state that was told last.
+ * @told_reason: The reason for it.
  * @control: The control connection, while there is a session. Holds a reference.
  * @session: Its session.
  * @offered: A control connection for @thread to take over, with a reference.
@@ -126,6 +129,7 @@ struct kvmft_pair {
 	struct kvmft_tally tally;
 	atomic64_t errors[KVMFT_REASON_MAX + 1];
 	struct ratelimit_state refusals;
+	struct ratelimit_state log;
 	struct task_struct *thread;
 	struct kvmft_listener *listener;
 	wait_queue_head_t wait;
@@ -136,6 +140,8 @@ struct kvmft_pair {
 
 	spinlock_t lock;	/* what follows */
 	struct kvmft_pair_status status;
+	u32 told_state;
+	u32 told_reason;
 	struct kvmft_conn *control;
 	u8 session[KVMFT_WIRE_SESSION_LEN];
 	struct kvmft_conn *offered;

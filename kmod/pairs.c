@@ -208,6 +208,7 @@ static void __net_exit pairs_net_exit(struct net *net)
 	mutex_unlock(&pairs_lock);
 }
 
+/* As a device's: so it goes while its peers can still be told. */
 static struct pernet_operations pairs_net_ops = {
 	.exit = pairs_net_exit,
 };
@@ -219,7 +220,7 @@ static struct pernet_operations pairs_net_ops = {
  */
 int __init kvmft_pairs_init(void)
 {
-	return register_pernet_subsys(&pairs_net_ops);
+	return register_pernet_device(&pairs_net_ops);
 }
 
 /**
@@ -240,5 +241,5 @@ void kvmft_pairs_close(void)
  */
 void kvmft_pairs_exit(void)
 {
-	unregister_pernet_subsys(&pairs_net_ops);
+	unregister_pernet_device(&pairs_net_ops);
 }

@@ -175,7 +175,15 @@ void kvmft_judge_quoting(struct kvmft_verdict *verdict, u32 reason, const char *
 	if (verdict->reason)
 		return;
 
-	verdict->reason = reason <= KVMFT_REASON_MAX ? reason : KVMFT_REASON_BYE;
-	snprintf(verdict->text, sizeof(verdict->text), "the peer says: %s",
-		 *words ? words : kvmft_reason_text(reason));
+	if (!*words)
+		words = kvmft_reason_text(reason);
+	if (reason <= KVMFT_REASON_MAX) {
+		verdict->reason = reason;
+		snprintf(verdict->text, sizeof(verdict->text),
+			 "the peer says: %s", words);
+	} else {
+		verdict->reason = KVMFT_REASON_BYE;
+		snprintf(verdict->text, sizeof(verdict->text),
+			 "the peer says, as reason %u: %s", reason, words);
+	}
 }

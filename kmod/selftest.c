@@ -27,17 +27,21 @@ MODULE_PARM_DESC(selftest, "let tests make synthetic guests (off by default)");
 /**
  * struct source - a synthetic guest that sends
  * @channel: The channel; its wait queue is woken by all changes here.
+ * @last: The last epoch; its thread's own.
  * @lock: Protects what follows.
  * @order: What to do, while there is something; its owner waits.
  * @result: What became of it.
+ * @cancelled: Its owner was killed.
  * @busy: The thread works on it.
  * @done: It is done.
  */
 struct source {
 	struct kvmft_channel channel;
+	u64 last;
 	spinlock_t lock;	/* what follows */
 	const struct kvmft_selftest_order *order;
 	struct kvmft_selftest_result result;
+	bool cancelled;
 	bool busy;
 	bool done;
 };
@@ -66,6 +70,7 @@ struct sink {
  * @source: Whose.
  * @order: The order.
  * @stream: Where to.
+ * @open: An epoch was begun, and neither committed nor aborted.
  * @pages: The guest's memory.
  * @state: Pages of its state.
  */
@@ -73,6 +78,7 @@ struct synth {
 	struct source *source;
 	struct kvmft_selftest_order order;
 	struct kvmft_stream *stream;
+	bool open;
 	struct page **pages;
 	struct page **state;
 };
@@ -194,6 +200,7 @@ static int send_commit(struct synth *synth)
 	err = kvmft_stream_commit(synth->stream, &commit) ?:
 	      kvmft_stream_wait(synth->stream);
 	synth->source->result.ns += ktime_get_ns() - begun;
+	synth->open = false;
 	return err;
 }
 
@@ -205,8 +212,10 @@ static int send_epoch(struct synth *synth, u64 epoch)
 	u32 i;
 
 	kvmft_stream_reset(stream, GENERATION, epoch);
-	if (!(order->flags & KVMFT_SELFTEST_NO_BEGIN))
+	if (!(order->flags & KVMFT_SELFTEST_NO_BEGIN)) {
 		err = kvmft_stream_begin(stream);
+		synth->open = true;
+	}
 	if (!err && order->flags & KVMFT_SELFTEST_TWICE)
 		err = send_pages(synth, ~order->seed, epoch);
 	if (!err)
@@ -232,15 +241,15 @@ static int send_epoch(struct synth *synth, u64 epoch)
 /* The epoch after the last one that is committed there or was sent from here. */
 static u64 next_epoch(struct synth *synth)
 {
+	struct source *source = synth->source;
 	struct kvmft_outcome outcome;
-	u64 last;
 
-	kvmft_channel_outcome(&synth->source->channel, &outcome);
-	last = max(outcome.acked_epoch, synth->stream->epoch);
-	return last + 1;
+	kvmft_channel_outcome(&source->channel, &outcome);
+	source->last = max(outcome.acked_epoch, source->last) + 1;
+	return source->last;
 }
 
-static int obey(struct synth *synth)
+static void obey(struct synth *synth)
 {
 	struct source *source = synth->source;
 	u32 i;
@@ -250,14 +259,15 @@ static int obey(struct synth *synth)
 		u64 epoch = next_epoch(synth);
 
 		if (kvmft_channel_stopping(&source->channel))
-			return -ESHUTDOWN;
+			return;
+		if (READ_ONCE(source->cancelled))
+			return;
 		err = send_epoch(synth, epoch);
 		if (!err && !(synth->order.flags & KVMFT_SELFTEST_NO_COMMIT))
 			source->result.epoch = epoch;
 	}
 	if (err)
 		source->result.verdict = synth->stream->verdict;
-	return err;
 }
 
 static bool has_work(struct source *source, struct kvmft_conn *conn)
@@ -289,21 +299,10 @@ static void finish_order(struct source *source)
 	wake_up_all(&source->channel.wait);
 }
 
-/* An epoch that was left open is given up before anything else is sent. */
-static void tidy_up(struct synth *synth, int err)
-{
-	bool open = synth->order.flags & KVMFT_SELFTEST_NO_COMMIT || err == -ENOMEM;
-
-	if (open && !(synth->order.flags & KVMFT_SELFTEST_CUT))
-		kvmft_stream_abort(synth->stream, KVMFT_REASON_GONE);
-}
-
 static void source_run(struct kvmft_channel *channel, struct kvmft_conn *conn)
 {
 	struct source *source = to_source(channel);
 	struct synth synth = { .source = source };
-	bool open = false;
-	int err = 0;
 
 	synth.stream = kvmft_stream_alloc(channel, conn);
 	if (!synth.stream) {
@@ -312,27 +311,25 @@ static void source_run(struct kvmft_channel *channel, struct kvmft_conn *conn)
 	}
 
 	while (!synth.stream->broken && !kvmft_channel_stopping(channel)) {
-		wait_event_interruptible(channel->wait, has_work(source, conn));
-		if (READ_ONCE(conn->cut))
+		wait_event_interruptible_timeout(channel->wait,
+						 has_work(source, conn), HZ);
+		if (kvmft_conn_broken(conn))
 			break;
-		if (!READ_ONCE(source->order))
-			continue;
-		if (open)
-			tidy_up(&synth, err);
 		if (!take_order(source, &synth.order))
 			continue;
+		/* What was left open is given up before anything else is sent. */
+		if (synth.open)
+			kvmft_stream_abort(synth.stream, KVMFT_REASON_GONE);
+		synth.open = false;
 
 		synth.stream->how = synth.order.flags & KVMFT_SELFTEST_COPY ?
 			KVMFT_SEND_COPIES : KVMFT_SEND_BY_REFERENCE;
 		synth.pages = alloc_pages_of(synth.order.pages);
 		synth.state = alloc_pages_of(state_pages(&synth.order));
-		if (synth.pages && synth.state) {
-			err = obey(&synth);
-		} else {
-			err = -ENOMEM;
+		if (synth.pages && synth.state)
+			obey(&synth);
+		else
 			kvmft_judge(&source->result.verdict, KVMFT_REASON_MEMORY);
-		}
-		open = synth.order.flags & KVMFT_SELFTEST_NO_COMMIT && !err;
 		free_pages_of(synth.pages, synth.order.pages);
 		free_pages_of(synth.state, state_pages(&synth.order));
 		finish_order(source);
@@ -419,6 +416,7 @@ int kvmft_selftest_send(struct kvmft_channel *channel,
 		return -EBUSY;
 	}
 	memset(&source->result, 0, sizeof(source->result));
+	source->cancelled = false;
 	source->busy = false;
 	source->done = false;
 	source->order = order;
@@ -433,7 +431,11 @@ int kvmft_selftest_send(struct kvmft_channel *channel,
 		return left ? -EINTR : -ENOTCONN;
 
 	/* It is being sent; an epoch ends by itself, one way or the other. */
-	wait_event(channel->wait, order_over(source));
+	if (wait_event_killable(channel->wait, order_over(source))) {
+		WRITE_ONCE(source->cancelled, true);
+		wait_event(channel->wait, order_over(source));
+		err = -EINTR;
+	}
 	if (!READ_ONCE(source->done))
 		err = -ESHUTDOWN;
 	*result = source->result;

@@ -3,7 +3,8 @@
  * selftest: synthetic guests, whose epochs go the way that real ones go.
  *
  * Contract: for tests, and only with the module parameter selftest=1. A source makes
- * up pages and sends them; a sink keeps what was committed, to be looked at. Each
+ * up pages and sends them; a sink keeps what was committed, to be looked at: all of it,
+ * once nothing is staged any more, since pages take their place after ACK. Each
  * 64-bit word of a page, in the machine's byte order, at byte x of its region is
  *
  *	w = (seed + epoch * 2^48 + x) * 0x9e3779b97f4a7c15, then w ^ (w >> 29)

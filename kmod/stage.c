@@ -269,6 +269,8 @@ enum kvmft_reason kvmft_stage_add(struct kvmft_stage *stage, const u8 *body,
 				reason = KVMFT_REASON_TOO_BIG;
 				goto refuse;
 			}
+			if (!(n % 1024))
+				cond_resched();
 		}
 		cond_resched();
 	}
@@ -328,16 +330,16 @@ refuse:
 }
 
 /**
- * kvmft_stage_commit() - make the epoch committed, if it is what it must be
+ * kvmft_stage_verify() - is the epoch what it must be?
  * @stage: the stage
  * @generation: of the frame
  * @epoch: of the frame
  * @commit: what the epoch must hold
  *
- * Return: 0, after which kvmft_stage_apply() is to be called before anything else;
- * or the reason why the epoch is thrown away
+ * Return: 0, after which kvmft_stage_commit() may be called; or the reason why the
+ * epoch is thrown away
  */
-enum kvmft_reason kvmft_stage_commit(struct kvmft_stage *stage, u64 generation,
+enum kvmft_reason kvmft_stage_verify(struct kvmft_stage *stage, u64 generation,
 				     u64 epoch,
 				     const struct kvmft_wire_commit *commit)
 {
@@ -354,11 +356,22 @@ enum kvmft_reason kvmft_stage_commit(struct kvmft_stage *stage, u64 generation,
 	    commit->state_bytes != stage->state_total ||
 	    commit->state_crc != stage->state_crc)
 		return kvmft_stage_refuse(stage, KVMFT_REASON_MISMATCH);
-
-	stage->committed_generation = generation;
-	stage->committed_epoch = epoch;
-	stage->phase = KVMFT_STAGE_COMMITTED;
 	return 0;
+}
+
+/**
+ * kvmft_stage_commit() - make the epoch committed
+ * @stage: the stage, after kvmft_stage_verify()
+ *
+ * After this, kvmft_stage_apply() is to be called before anything else.
+ *
+ * Context: any
+ */
+void kvmft_stage_commit(struct kvmft_stage *stage)
+{
+	stage->committed_generation = stage->generation;
+	stage->committed_epoch = stage->epoch;
+	stage->phase = KVMFT_STAGE_COMMITTED;
 }
 
 /**

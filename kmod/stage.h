@@ -104,9 +104,10 @@ enum kvmft_reason kvmft_stage_add(struct kvmft_stage *stage, const u8 *body,
 enum kvmft_reason kvmft_stage_add_state(struct kvmft_stage *stage,
 					const struct kvmft_wire_state *state,
 					struct page **pages, u32 len);
-enum kvmft_reason kvmft_stage_commit(struct kvmft_stage *stage, u64 generation,
+enum kvmft_reason kvmft_stage_verify(struct kvmft_stage *stage, u64 generation,
 				     u64 epoch,
 				     const struct kvmft_wire_commit *commit);
+void kvmft_stage_commit(struct kvmft_stage *stage);
 int kvmft_stage_walk(struct kvmft_stage *stage, kvmft_stage_walk_fn walk,
 		     void *context);
 void kvmft_stage_apply(struct kvmft_stage *stage, kvmft_stage_apply_fn apply,

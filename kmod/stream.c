@@ -16,6 +16,7 @@
  * largest one that fits takes seconds.
  */
 #define ACK_TIMEOUT (30 * HZ)
+#define LOOK_INTERVAL (HZ / 10)
 
 /* Values in the list of what was sent: a CRC32C, or that the page was zero. */
 #define SENT_ZERO BIT(32)
@@ -343,6 +344,7 @@ static int stream_outcome(struct kvmft_stream *stream)
 {
 	struct kvmft_channel *channel = stream->channel;
 	struct kvmft_outcome outcome;
+	bool got;
 
 	kvmft_channel_outcome(channel, &outcome);
 	if (outcome.acked_generation == stream->generation &&
@@ -353,10 +355,26 @@ static int stream_outcome(struct kvmft_stream *stream)
 		stream->verdict = outcome.aborted;
 		return -ECANCELED;
 	}
-	if (!READ_ONCE(channel->attached) || kvmft_channel_stopping(channel) ||
-	    READ_ONCE(stream->conn->cut))
+	if (!READ_ONCE(channel->attached) || kvmft_channel_stopping(channel))
 		return stream_break(stream);
+	if (kvmft_conn_broken(stream->conn)) {
+		/* The sink sends nothing here but why it went. */
+		kvmft_conn_receive(stream->conn, KVMFT_WIRE_DATA, 0, &got);
+		return stream_break(stream);
+	}
 	return 0;
+}
+
+static bool outcome_changed(struct kvmft_stream *stream)
+{
+	struct kvmft_channel *channel = stream->channel;
+	struct kvmft_outcome outcome;
+
+	kvmft_channel_outcome(channel, &outcome);
+	return outcome.acked_epoch >= stream->epoch ||
+	       outcome.aborted_epoch == stream->epoch ||
+	       !READ_ONCE(channel->attached) || kvmft_channel_stopping(channel) ||
+	       READ_ONCE(stream->conn->cut);
 }
 
 /**
@@ -370,18 +388,22 @@ static int stream_outcome(struct kvmft_stream *stream)
  */
 int kvmft_stream_wait(struct kvmft_stream *stream)
 {
-	int outcome = 0;
-	long left;
+	unsigned long deadline = jiffies + ACK_TIMEOUT;
+	int outcome = stream_outcome(stream);
 
-	left = wait_event_interruptible_timeout(stream->channel->wait,
-						(outcome = stream_outcome(stream)) != 0,
-						ACK_TIMEOUT);
+	/* Nothing here is woken by the end of the data connection: so look at it. */
+	while (!outcome && time_before(jiffies, deadline)) {
+		wait_event_interruptible_timeout(stream->channel->wait,
+						 outcome_changed(stream),
+						 LOOK_INTERVAL);
+		outcome = stream_outcome(stream);
+	}
 	if (outcome > 0) {
 		trace_kvmft_epoch_ack(stream->channel->name, stream->generation,
 				      stream->epoch, stream->pages, 0);
 		return 0;
 	}
-	if (!outcome && left <= 0) {
+	if (!outcome) {
 		kvmft_conn_fail_saying(stream->conn, KVMFT_REASON_STUCK,
 				       "no answer to COMMIT");
 		outcome = stream_break(stream);

@@ -380,6 +380,7 @@ static enum kvmft_reason on_commit(const struct kvmft_wire_header *header, const
 				   enum kvmft_reason *predicted)
 {
 	struct kvmft_wire_commit commit;
+	enum kvmft_reason reason;
 
 	must(!kvmft_wire_get_commit(body, header->body, &commit));
 	*predicted = model_check(header->generation, header->epoch, 0);
@@ -396,7 +397,10 @@ static enum kvmft_reason on_commit(const struct kvmft_wire_header *header, const
 		model.committed_epoch = model.epoch;
 		model.phase = KVMFT_STAGE_COMMITTED;
 	}
-	return kvmft_stage_commit(&stage, header->generation, header->epoch, &commit);
+	reason = kvmft_stage_verify(&stage, header->generation, header->epoch, &commit);
+	if (!reason)
+		kvmft_stage_commit(&stage);
+	return reason;
 }
 
 /* The frame arrives, and what comes of it is what the model says. */

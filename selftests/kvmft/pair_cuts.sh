@@ -43,6 +43,12 @@ check "epochs are acknowledged" wait_until 20 some
 
 RANDOM=$SEED
 torn=0 lost=0 stuck=0 went=0
+# The next cut must find a transfer again.
+# shellcheck disable=SC2317
+more()
+{
+	(( $(acked) > promised ))
+}
 for ((cut = 0; cut < CUTS; cut++)); do
 	sleep "0.$((RANDOM % 8 + 1))"
 	"$LAB" cut h1 h2 repl
@@ -54,12 +60,6 @@ for ((cut = 0; cut < CUTS; cut++)); do
 	(( epoch >= promised )) || { lost=$((lost + 1)); echo "# cut $cut: $promised lost, $epoch there"; }
 	"$LAB" heal
 	wait_until 20 state_is h1 up || stuck=$((stuck + 1))
-	# The next cut must find a transfer again.
-	# shellcheck disable=SC2317
-	more()
-	{
-		(( $(acked) > promised ))
-	}
 	if wait_until 20 more; then
 		went=$((went + 1))
 	else
@@ -70,6 +70,46 @@ check_eq "$CUTS cuts: nothing is torn" 0 $torn
 check_eq "$CUTS cuts: nothing acknowledged is lost" 0 $lost
 check_eq "$CUTS cuts: the link is back each time" 0 $stuck
 check_eq "$CUTS cuts: so is the transfer" "$CUTS" $went
+
+# --- Other things that happen in the middle of a transfer
+
+# goes_on NAME: epochs are acknowledged again, and nothing is torn.
+# shellcheck disable=SC2317
+goes_on()
+{
+	promised=$(acked)
+	check "$1: the transfer goes on" wait_until 30 more
+}
+
+"$LAB" freeze h2
+wait_until 10 state_is h1 down
+"$LAB" thaw h2
+goes_on "the peer froze"
+
+"$LAB" loss h1 repl 5%
+goes_on "5 % of packets get lost"
+"$LAB" loss h1 repl off
+"$LAB" delay h1 repl 50ms
+goes_on "packets take 50 ms longer"
+"$LAB" delay h1 repl off
+
+check "the pair is deleted while epochs come in" on h2 ftctl pair del alpha
+check "the source's end sees it" wait_until 10 state_is h1 down
+pair_up h2 listen 10.77.1.2:7700 timeout 600ms
+on h2 python3 "$LIBRARY/genl.py" attach alpha guest sink
+goes_on "added again"
+
+check "the module is unloaded while epochs come in" on h2 rmmod kvmft
+load_module h2 selftest=1
+pair_up h2 listen 10.77.1.2:7700 timeout 600ms
+on h2 python3 "$LIBRARY/genl.py" attach alpha guest sink
+goes_on "loaded again"
+
+on h1 ftctl pair del alpha
+check "the source's pair is deleted while it sends" wait_until 10 state_is h2 down
+pair_up h1 connect 10.77.1.2:7700 timeout 600ms
+on h1 python3 "$LIBRARY/genl.py" attach alpha guest source
+goes_on "added again, at the source"
 
 on h1 pkill -f epochs.py
 promised=$(acked)
