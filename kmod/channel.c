@@ -162,17 +162,31 @@ static void say_detach(struct kvmft_pair *pair, u32 vm, u32 reason)
 	kvmft_pair_send(pair, &header, body);
 }
 
+/*
+ * Once, until there is an answer: a sink takes each of them for the news that the
+ * source has no connection.
+ */
 static void say_attach(struct kvmft_channel *channel)
 {
 	struct kvmft_wire_attach attach = { .kind = channel->kind };
 	u8 body[KVMFT_WIRE_ATTACH_LEN];
+	bool asked;
 
 	spin_lock(&channel->lock);
+	asked = channel->asked;
 	channel->asked = true;
 	spin_unlock(&channel->lock);
+	if (asked)
+		return;
 	strscpy(attach.name, channel->name, sizeof(attach.name));
 	kvmft_wire_put_attach(body, &attach);
-	kvmft_channel_say(channel, KVMFT_WIRE_ATTACH, 0, 0, body, sizeof(body));
+	if (!kvmft_channel_say(channel, KVMFT_WIRE_ATTACH, 0, 0, body, sizeof(body)))
+		return;
+
+	/* Nobody was asked. */
+	spin_lock(&channel->lock);
+	channel->asked = false;
+	spin_unlock(&channel->lock);
 }
 
 static bool connects(const struct kvmft_channel *channel)
@@ -180,13 +194,15 @@ static bool connects(const struct kvmft_channel *channel)
 	return channel->pair->self.role == KVMFT_PAIR_CONNECT;
 }
 
-static struct kvmft_conn *take_offer(struct kvmft_channel *channel)
+/* An offer that is there is for the present attachment. */
+static struct kvmft_conn *take_offer(struct kvmft_channel *channel, u32 *attachment)
 {
 	struct kvmft_conn *conn;
 
 	spin_lock(&channel->lock);
 	conn = channel->offered;
 	channel->offered = NULL;
+	*attachment = channel->attachment;
 	spin_unlock(&channel->lock);
 	return conn;
 }
@@ -214,7 +230,7 @@ static struct kvmft_conn *connect_data(struct kvmft_channel *channel)
 	if (kvmft_handshake_connect(conn, &pair->self, &greeting)) {
 		kvmft_conn_verdict(conn, &verdict);
 		kvmft_pair_count(pair, verdict.reason);
-		kvmft_conn_put(conn);
+		kvmft_conn_close(conn);
 		return NULL;
 	}
 	return conn;
@@ -267,7 +283,7 @@ static struct kvmft_conn *channel_open(struct kvmft_channel *channel,
 		wait_event_interruptible_timeout(channel->wait,
 						 offered_or_lost(channel),
 						 DATA_TIMEOUT);
-		conn = take_offer(channel);
+		conn = take_offer(channel, attachment);
 	}
 	return conn;
 }
@@ -328,8 +344,7 @@ static int channel_thread(void *data)
 			kvmft_conn_verdict(conn, &verdict);
 			kvmft_pair_count(pair, verdict.reason);
 		}
-		kvmft_conn_cut(conn);
-		kvmft_conn_put(conn);
+		kvmft_conn_close(conn);
 	}
 
 	/* kthread_stop() is to find a thread. */

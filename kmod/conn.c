@@ -89,26 +89,15 @@ static bool somebody_there(const struct kvmft_conn *conn)
 /*
  * A kernel's socket loses its timers when it is released: what the peer hasn't
  * acknowledged by then is neither sent again nor ever freed, and that may be pages
- * of a guest. So a peer that is there gets a moment for our last words, and after
- * that the connection is reset, which lets go of everything.
+ * of a guest. A reset lets go of everything.
  */
-static void conn_linger(struct kvmft_conn *conn)
-{
-	struct sock *sk = conn->sock->sk;
-	int tries = somebody_there(conn) ? LINGER_TRIES : 0;
-
-	/* Not by the socket's own means: they give up when a thread is to stop. */
-	while (tries-- && in_states(sk, CLOSING))
-		msleep(LINGER_MS);
-	if (in_states(sk, CLOSING | TCPF_ESTABLISHED | TCPF_CLOSE_WAIT))
-		sock_no_linger(sk);
-}
-
 static void conn_free(struct kref *ref)
 {
 	struct kvmft_conn *conn = container_of(ref, struct kvmft_conn, ref);
+	struct sock *sk = conn->sock->sk;
 
-	conn_linger(conn);
+	if (in_states(sk, CLOSING | TCPF_ESTABLISHED | TCPF_CLOSE_WAIT))
+		sock_no_linger(sk);
 	sock_release(conn->sock);
 	kvmft_mac_free(conn->tx_mac);
 	kvmft_mac_free(conn->rx_mac);
@@ -144,9 +133,7 @@ void kvmft_conn_put(struct kvmft_conn *conn)
  * kvmft_conn_cut() - end the connection for all who use it
  * @conn: the connection
  *
- * What was sent before still goes out.
- *
- * Context: may sleep
+ * Context: may sleep, but not for long
  */
 void kvmft_conn_cut(struct kvmft_conn *conn)
 {
@@ -155,6 +142,26 @@ void kvmft_conn_cut(struct kvmft_conn *conn)
 	kernel_sock_shutdown(conn->sock, SHUT_RDWR);
 	/* A socket that never was connected has nobody to wake by that. */
 	wake_up_interruptible_all(sk_sleep(conn->sock->sk));
+}
+
+/**
+ * kvmft_conn_close() - end the connection, and give its owner's reference back
+ * @conn: the connection
+ *
+ * A peer that is there gets a moment for what was said last; see conn_free() for
+ * why there has to be an end to that.
+ *
+ * Context: sleeps, for LINGER_TRIES * LINGER_MS at most
+ */
+void kvmft_conn_close(struct kvmft_conn *conn)
+{
+	int tries = somebody_there(conn) ? LINGER_TRIES : 0;
+
+	kvmft_conn_cut(conn);
+	/* Not by the socket's own means: they give up when a thread is to stop. */
+	while (tries-- && in_states(conn->sock->sk, CLOSING))
+		msleep(LINGER_MS);
+	kvmft_conn_put(conn);
 }
 
 /**

@@ -45,7 +45,7 @@ struct kvmft_tally {
 /**
  * struct kvmft_conn - a connection
  * @ref: The socket is released with the last reference, which must be put where
- *	sleeping is allowed.
+ *	sleeping is allowed. The owner's is put by kvmft_conn_close().
  * @sock: The socket.
  * @tally: Where to count; outlives the connection.
  * @cut: Set once, when the connection isn't wanted any more.
@@ -100,6 +100,7 @@ struct kvmft_conn *kvmft_conn_wrap(struct socket *sock, struct kvmft_tally *tall
 struct kvmft_conn *kvmft_conn_get(struct kvmft_conn *conn);
 void kvmft_conn_put(struct kvmft_conn *conn);
 void kvmft_conn_cut(struct kvmft_conn *conn);
+void kvmft_conn_close(struct kvmft_conn *conn);
 bool kvmft_conn_broken(struct kvmft_conn *conn);
 void kvmft_conn_tune(struct kvmft_conn *conn, u32 user_timeout_ms, bool thin);
 int kvmft_conn_secure(struct kvmft_conn *conn, const u8 *tx_key, const u8 *rx_key);

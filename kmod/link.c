@@ -189,8 +189,7 @@ static bool link_session(struct kvmft_pair *pair, struct kvmft_conn *conn,
 	kvmft_conn_bye(conn);
 	kvmft_channels_down(pair);
 	kvmft_conn_verdict(conn, verdict);
-	kvmft_conn_cut(conn);
-	kvmft_conn_put(conn);
+	kvmft_conn_close(conn);
 	return session.up;
 }
 
@@ -233,8 +232,7 @@ static bool connect_once(struct kvmft_pair *pair, struct kvmft_verdict *verdict)
 	kvmft_pair_enter(pair, KVMFT_PAIR_AUTHENTICATING, NULL);
 	if (kvmft_handshake_connect(conn, &pair->self, &greeting)) {
 		kvmft_conn_verdict(conn, verdict);
-		kvmft_conn_cut(conn);
-		kvmft_conn_put(conn);
+		kvmft_conn_close(conn);
 		return false;
 	}
 	return link_session(pair, conn, &greeting, verdict);
@@ -344,8 +342,7 @@ int kvmft_link_offer(struct kvmft_pair *pair, struct kvmft_conn *conn,
 	if (old) {
 		kvmft_conn_fail(old, KVMFT_REASON_REPLACED);
 		kvmft_conn_bye(old);
-		kvmft_conn_cut(old);
-		kvmft_conn_put(old);
+		kvmft_conn_close(old);
 	}
 	wake_up_all(&pair->wait);
 	return 0;
@@ -399,6 +396,5 @@ void kvmft_link_stop(struct kvmft_pair *pair)
 	kthread_stop(pair->thread);
 	conn = take_offer(pair, &greeting);
 	if (conn)
-		kvmft_conn_cut(conn);
-	kvmft_conn_put(conn);
+		kvmft_conn_close(conn);
 }

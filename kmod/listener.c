@@ -117,8 +117,7 @@ static void greet(struct work_struct *work)
 		if (READ_ONCE(conn->told))
 			verdict.reason = KVMFT_REASON_BYE;
 		kvmft_pair_refused(pair, &verdict);
-		kvmft_conn_cut(conn);
-		kvmft_conn_put(conn);
+		kvmft_conn_close(conn);
 	}
 	kfree(stranger);
 
