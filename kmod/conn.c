@@ -80,6 +80,8 @@ static bool somebody_there(const struct kvmft_conn *conn)
 	case KVMFT_REASON_STUCK:
 	case KVMFT_REASON_UNREACHABLE:
 	case KVMFT_REASON_NOBODY:
+	/* There are many of those, and others wait for their place. */
+	case KVMFT_REASON_CROWDED:
 		return false;
 	default:
 		return true;

@@ -7,8 +7,11 @@
 #include "intake.h"
 #include "trace.h"
 
-/* Free pages that a guest keeps between epochs: 16 MiB. */
-#define POOL_KEEP 4096
+/*
+ * The share of its ceiling that a guest keeps in free pages between epochs: new ones
+ * are slow, not least where the kernel zeroes them.
+ */
+#define POOL_SHARE 8
 
 static struct kvmft_intake *to_intake(struct kvmft_channel *channel)
 {
@@ -331,7 +334,9 @@ int kvmft_intake_start(struct kvmft_intake *intake, struct kvmft_pair *pair,
 {
 	intake->ops = ops;
 	spin_lock_init(&intake->lock);
-	kvmft_stage_init(&intake->stage, ceiling, POOL_KEEP);
+	kvmft_stage_init(&intake->stage, ceiling,
+			 min_t(u64, ceiling / POOL_SHARE / KVMFT_WIRE_PAGE_SIZE,
+			       U32_MAX));
 	return kvmft_channel_start(&intake->channel, pair, &intake_channel_ops,
 				   false, kind, name);
 }
