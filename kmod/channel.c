@@ -15,9 +15,6 @@
 /* How long to wait for a data connection before attaching once more. */
 #define DATA_TIMEOUT (3 * HZ)
 
-/* Numbers that the listening end chooses; the connecting end has the others. */
-#define LISTEN_VM 0x80000000U
-
 /* A data connection ends with its session, which watches the peer closely. */
 #define DATA_USER_TIMEOUT_MS 30000
 
@@ -54,8 +51,16 @@ void kvmft_channel_put(struct kvmft_channel *channel)
 		kref_put(&channel->ref, channel_free);
 }
 
-static struct kvmft_channel *find_name(struct kvmft_pair *pair, u8 kind,
-				       const char *name)
+/**
+ * kvmft_channel_by_name() - look a guest up, under the pair's lock of channels
+ * @pair: the pair
+ * @kind: &enum kvmft_wire_attach_kind
+ * @name: the guest
+ *
+ * Return: its channel or NULL
+ */
+struct kvmft_channel *kvmft_channel_by_name(struct kvmft_pair *pair, u8 kind,
+					    const char *name)
 {
 	struct kvmft_channel *channel;
 
@@ -67,7 +72,14 @@ static struct kvmft_channel *find_name(struct kvmft_pair *pair, u8 kind,
 	return NULL;
 }
 
-static struct kvmft_channel *find_vm(struct kvmft_pair *pair, u32 vm)
+/**
+ * kvmft_channel_by_vm() - the same by its number in this session
+ * @pair: the pair
+ * @vm: the number, not 0
+ *
+ * Return: its channel or NULL
+ */
+struct kvmft_channel *kvmft_channel_by_vm(struct kvmft_pair *pair, u32 vm)
 {
 	struct kvmft_channel *channel;
 
@@ -93,7 +105,7 @@ struct kvmft_channel *kvmft_channel_find(struct kvmft_pair *pair, u8 kind,
 	struct kvmft_channel *channel;
 
 	mutex_lock(&pair->channels_lock);
-	channel = find_name(pair, kind, name);
+	channel = kvmft_channel_by_name(pair, kind, name);
 	if (channel)
 		kvmft_channel_get(channel);
 	mutex_unlock(&pair->channels_lock);
@@ -151,7 +163,13 @@ int kvmft_channel_say(struct kvmft_channel *channel, u8 type, u64 generation,
 	return kvmft_pair_send(channel->pair, &header, body);
 }
 
-static void say_detach(struct kvmft_pair *pair, u32 vm, u32 reason)
+/**
+ * kvmft_channel_say_detach() - tell the other end that a guest isn't attached here
+ * @pair: the pair
+ * @vm: the guest
+ * @reason: why
+ */
+void kvmft_channel_say_detach(struct kvmft_pair *pair, u32 vm, u32 reason)
 {
 	struct kvmft_wire_header header = { .type = KVMFT_WIRE_DETACH, .vm = vm };
 	struct kvmft_wire_notice notice = { .reason = reason };
@@ -357,11 +375,11 @@ static u32 next_vm(struct kvmft_pair *pair)
 {
 	lockdep_assert_held(&pair->channels_lock);
 	do {
-		pair->next_vm = (pair->next_vm + 1) & ~LISTEN_VM;
-	} while (!pair->next_vm || find_vm(pair, pair->next_vm) ||
-		 find_vm(pair, pair->next_vm | LISTEN_VM));
+		pair->next_vm = (pair->next_vm + 1) & ~KVMFT_LISTEN_VM;
+	} while (!pair->next_vm || kvmft_channel_by_vm(pair, pair->next_vm) ||
+		 kvmft_channel_by_vm(pair, pair->next_vm | KVMFT_LISTEN_VM));
 	return pair->self.role == KVMFT_PAIR_LISTEN ?
-		pair->next_vm | LISTEN_VM : pair->next_vm;
+		pair->next_vm | KVMFT_LISTEN_VM : pair->next_vm;
 }
 
 /**
@@ -404,7 +422,7 @@ int kvmft_channel_start(struct kvmft_channel *channel, struct kvmft_pair *pair,
 	mutex_lock(&pair->channels_lock);
 	if (pair->closed)
 		err = -ESHUTDOWN;
-	else if (find_name(pair, kind, name))
+	else if (kvmft_channel_by_name(pair, kind, name))
 		err = -EEXIST;
 	if (err) {
 		mutex_unlock(&pair->channels_lock);
@@ -424,8 +442,12 @@ int kvmft_channel_start(struct kvmft_channel *channel, struct kvmft_pair *pair,
 	return 0;
 }
 
-/* Ends the attachment of this session, and what waits for it. */
-static void channel_lose(struct kvmft_channel *channel, bool stop)
+/**
+ * kvmft_channel_lose() - end the attachment of this session, and what waits for it
+ * @channel: the channel
+ * @stop: the thread is to end, too
+ */
+void kvmft_channel_lose(struct kvmft_channel *channel, bool stop)
 {
 	struct kvmft_conn *data = NULL;
 	struct kvmft_conn *offered;
@@ -456,8 +478,8 @@ static void channel_finish(struct kvmft_channel *channel)
 	u32 vm = READ_ONCE(channel->vm);
 
 	if (vm)
-		say_detach(channel->pair, vm, KVMFT_REASON_GONE);
-	channel_lose(channel, true);
+		kvmft_channel_say_detach(channel->pair, vm, KVMFT_REASON_GONE);
+	kvmft_channel_lose(channel, true);
 	kthread_stop(channel->thread);
 	kvmft_channel_put(channel);
 }
@@ -528,7 +550,7 @@ void kvmft_channels_down(struct kvmft_pair *pair)
 
 	mutex_lock(&pair->channels_lock);
 	list_for_each_entry(channel, &pair->channels, list)
-		channel_lose(channel, false);
+		kvmft_channel_lose(channel, false);
 	mutex_unlock(&pair->channels_lock);
 }
 
@@ -545,7 +567,7 @@ bool kvmft_channels_expect(struct kvmft_pair *pair, u32 vm)
 	bool expected;
 
 	mutex_lock(&pair->channels_lock);
-	channel = vm ? find_vm(pair, vm) : NULL;
+	channel = vm ? kvmft_channel_by_vm(pair, vm) : NULL;
 	expected = channel && READ_ONCE(channel->attached);
 	mutex_unlock(&pair->channels_lock);
 	return expected;
@@ -568,7 +590,7 @@ bool kvmft_channels_offer(struct kvmft_pair *pair, u32 vm, struct kvmft_conn *co
 	bool taken = false;
 
 	mutex_lock(&pair->channels_lock);
-	channel = find_vm(pair, vm);
+	channel = kvmft_channel_by_vm(pair, vm);
 	if (channel) {
 		spin_lock(&channel->lock);
 		taken = channel->attached && !channel->stopping;
@@ -591,224 +613,4 @@ bool kvmft_channels_offer(struct kvmft_pair *pair, u32 vm, struct kvmft_conn *co
 	kvmft_conn_put(data);
 	kvmft_conn_put(offered);
 	return taken;
-}
-
-/* The other end's source is attached: are we its sink? */
-static enum kvmft_reason on_attach_request(struct kvmft_pair *pair,
-					   const struct kvmft_wire_header *request,
-					   struct kvmft_wire_attach *attach)
-{
-	struct kvmft_wire_header header = {
-		.type = KVMFT_WIRE_ATTACH,
-		.flags = KVMFT_WIRE_REPLY,
-		.body = KVMFT_WIRE_ATTACH_LEN,
-		.vm = request->vm,
-	};
-	struct kvmft_channel *channel;
-	u8 body[KVMFT_WIRE_ATTACH_LEN];
-	bool we_listen = pair->self.role == KVMFT_PAIR_LISTEN;
-	bool they_listen = request->vm & LISTEN_VM;
-
-	/* The number must be one of theirs. */
-	if (they_listen == we_listen)
-		return KVMFT_REASON_PROTOCOL;
-
-	attach->reason = KVMFT_REASON_NO_VM;
-	mutex_lock(&pair->channels_lock);
-	channel = find_name(pair, attach->kind, attach->name);
-	if (channel && !channel->source &&
-	    (!find_vm(pair, request->vm) || channel->vm == request->vm)) {
-		struct kvmft_conn *offered = NULL, *data = NULL;
-
-		spin_lock(&channel->lock);
-		WRITE_ONCE(channel->vm, request->vm);
-		WRITE_ONCE(channel->attached, true);
-		channel->attachment++;
-		/* A source that attaches has no connection, whatever we have. */
-		if (channel->data)
-			data = kvmft_conn_get(channel->data);
-		swap(offered, channel->offered);
-		spin_unlock(&channel->lock);
-		if (data)
-			kvmft_conn_cut(data);
-		kvmft_conn_put(data);
-		kvmft_conn_put(offered);
-
-		/* Nothing that came on it is committed after this. */
-		attach->reason = 0;
-		channel->ops->describe(channel, &header, attach);
-	}
-	kvmft_wire_put_attach(body, attach);
-	/* The answer leaves before the connection that it permits. */
-	kvmft_pair_send(pair, &header, body);
-	if (channel && !attach->reason)
-		wake_up_all(&channel->wait);
-	mutex_unlock(&pair->channels_lock);
-	return 0;
-}
-
-static enum kvmft_reason on_attach(struct kvmft_pair *pair,
-				   const struct kvmft_wire_header *header,
-				   const u8 *body)
-{
-	struct kvmft_channel *channel;
-	struct kvmft_wire_attach attach;
-	enum kvmft_reason reason;
-	bool asked;
-
-	reason = kvmft_wire_get_attach(body, header->body, &attach);
-	if (reason)
-		return reason;
-	if (!(header->flags & KVMFT_WIRE_REPLY)) {
-		if (attach.reason || attach.ceiling || header->vm == LISTEN_VM)
-			return KVMFT_REASON_PROTOCOL;
-		return on_attach_request(pair, header, &attach);
-	}
-
-	mutex_lock(&pair->channels_lock);
-	channel = find_vm(pair, header->vm);
-	if (channel && channel->source) {
-		spin_lock(&channel->lock);
-		asked = channel->asked;
-		channel->asked = false;
-		if (asked)
-			channel->refused = attach.reason;
-		if (asked && !attach.reason && !channel->data) {
-			WRITE_ONCE(channel->attached, true);
-			channel->attachment++;
-			memset(&channel->outcome, 0, sizeof(channel->outcome));
-			channel->outcome.acked_generation = header->generation;
-			channel->outcome.acked_epoch = header->epoch;
-		}
-		spin_unlock(&channel->lock);
-		wake_up_all(&channel->wait);
-	}
-	mutex_unlock(&pair->channels_lock);
-	return 0;
-}
-
-static enum kvmft_reason on_outcome(struct kvmft_channel *channel,
-				    const struct kvmft_wire_header *header,
-				    const u8 *body)
-{
-	struct kvmft_wire_notice notice;
-	struct kvmft_outcome *outcome;
-	struct kvmft_wire_ack ack;
-	enum kvmft_reason reason;
-	u64 sequence;
-
-	switch (header->type) {
-	case KVMFT_WIRE_ACK:
-		reason = kvmft_wire_get_ack(body, header->body, &ack);
-		break;
-	case KVMFT_WIRE_STAGED:
-		reason = kvmft_wire_get_staged(body, header->body, &sequence);
-		break;
-	default:
-		reason = kvmft_wire_get_notice(body, header->body, &notice);
-		break;
-	}
-	/* It may be about a guest that was just removed here. */
-	if (reason || !channel)
-		return reason;
-	if (!channel->source)
-		return KVMFT_REASON_PROTOCOL;
-
-	outcome = &channel->outcome;
-	spin_lock(&channel->lock);
-	switch (header->type) {
-	case KVMFT_WIRE_ACK:
-		outcome->acked_generation = header->generation;
-		outcome->acked_epoch = header->epoch;
-		break;
-	case KVMFT_WIRE_STAGED:
-		outcome->staged_sequence = sequence;
-		break;
-	default:
-		outcome->aborted_generation = header->generation;
-		outcome->aborted_epoch = header->epoch;
-		memset(&outcome->aborted, 0, sizeof(outcome->aborted));
-		kvmft_judge_quoting(&outcome->aborted, notice.reason, notice.text);
-		break;
-	}
-	spin_unlock(&channel->lock);
-	wake_up_all(&channel->wait);
-	return 0;
-}
-
-/* The other end isn't attached any more. */
-static enum kvmft_reason on_detach(struct kvmft_channel *channel,
-				   const struct kvmft_wire_header *header,
-				   const u8 *body)
-{
-	struct kvmft_wire_notice notice;
-	enum kvmft_reason reason;
-
-	reason = kvmft_wire_get_notice(body, header->body, &notice);
-	if (!reason && channel)
-		channel_lose(channel, false);
-	return reason;
-}
-
-/* Those that only guests use are judged, and answered by who has none. */
-static enum kvmft_reason check_guest_frame(const struct kvmft_wire_header *header,
-					   const u8 *body)
-{
-	struct kvmft_wire_switch step;
-	struct kvmft_wire_fence fence;
-	u32 number;
-
-	switch (header->type) {
-	case KVMFT_WIRE_LAYOUT:
-		return kvmft_wire_get_layout(body, header->body, &number);
-	case KVMFT_WIRE_CONFIG:
-		return kvmft_wire_get_config(body, header->body, &number);
-	case KVMFT_WIRE_SWITCH:
-		return kvmft_wire_get_switch(body, header->body, &step);
-	case KVMFT_WIRE_VMM_GONE:
-		return kvmft_wire_get_vmm_gone(body, header->body, &number);
-	case KVMFT_WIRE_FENCE:
-		return kvmft_wire_get_fence(body, header->body, &fence);
-	default:
-		return KVMFT_REASON_PROTOCOL;
-	}
-}
-
-/**
- * kvmft_channels_control() - a frame about a guest came on the control connection
- * @pair: the pair
- * @header: its header
- * @body: its body
- *
- * Return: 0, or the reason why the connection is to end
- */
-enum kvmft_reason kvmft_channels_control(struct kvmft_pair *pair,
-					 const struct kvmft_wire_header *header,
-					 const u8 *body)
-{
-	struct kvmft_channel *channel;
-	enum kvmft_reason reason;
-
-	if (header->type == KVMFT_WIRE_ATTACH)
-		return on_attach(pair, header, body);
-
-	mutex_lock(&pair->channels_lock);
-	channel = find_vm(pair, header->vm);
-	switch (header->type) {
-	case KVMFT_WIRE_STAGED:
-	case KVMFT_WIRE_ACK:
-	case KVMFT_WIRE_ABORT:
-		reason = on_outcome(channel, header, body);
-		break;
-	case KVMFT_WIRE_DETACH:
-		reason = on_detach(channel, header, body);
-		break;
-	default:
-		reason = check_guest_frame(header, body);
-		if (!reason)
-			say_detach(pair, header->vm, KVMFT_REASON_NO_VM);
-		break;
-	}
-	mutex_unlock(&pair->channels_lock);
-	return reason;
 }

@@ -22,6 +22,9 @@
 #include "reason.h"
 #include "wire.h"
 
+/* Numbers that the listening end chooses; the connecting end has the others. */
+#define KVMFT_LISTEN_VM 0x80000000U
+
 struct kvmft_channel;
 struct task_struct;
 
@@ -118,13 +121,17 @@ void kvmft_channel_outcome(struct kvmft_channel *channel,
 int kvmft_channel_say(struct kvmft_channel *channel, u8 type, u64 generation,
 		      u64 epoch, const u8 *body, u32 len);
 
-/* For link: the session, and what comes on the control connection. */
+/* For control: under the pair's lock of channels. */
+struct kvmft_channel *kvmft_channel_by_name(struct kvmft_pair *pair, u8 kind,
+					    const char *name);
+struct kvmft_channel *kvmft_channel_by_vm(struct kvmft_pair *pair, u32 vm);
+void kvmft_channel_say_detach(struct kvmft_pair *pair, u32 vm, u32 reason);
+void kvmft_channel_lose(struct kvmft_channel *channel, bool stop);
+
+/* For link and listener. */
 void kvmft_channels_up(struct kvmft_pair *pair);
 void kvmft_channels_down(struct kvmft_pair *pair);
 void kvmft_channels_stop(struct kvmft_pair *pair);
-enum kvmft_reason kvmft_channels_control(struct kvmft_pair *pair,
-					 const struct kvmft_wire_header *header,
-					 const u8 *body);
 bool kvmft_channels_expect(struct kvmft_pair *pair, u32 vm);
 bool kvmft_channels_offer(struct kvmft_pair *pair, u32 vm, struct kvmft_conn *conn);
 

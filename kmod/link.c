@@ -9,6 +9,7 @@
 
 #include "channel.h"
 #include "compat.h"
+#include "control.h"
 #include "fault.h"
 #include "link.h"
 #include "pair.h"
@@ -119,7 +120,7 @@ static int on_frame(struct session *session)
 	if (header->type == KVMFT_WIRE_HEARTBEAT)
 		reason = on_heartbeat(session, header, body);
 	else
-		reason = kvmft_channels_control(session->pair, header, body);
+		reason = kvmft_control_frame(session->pair, header, body);
 	return reason ? kvmft_conn_fail(conn, reason) : 0;
 }
 

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/kernel.h>
+#include <linux/string.h>
+
+#include "channel.h"
+#include "compat.h"
+#include "control.h"
+
+/* The other end's source is attached: are we its sink? */
+static enum kvmft_reason on_attach_request(struct kvmft_pair *pair,
+					   const struct kvmft_wire_header *request,
+					   struct kvmft_wire_attach *attach)
+{
+	struct kvmft_wire_header header = {
+		.type = KVMFT_WIRE_ATTACH,
+		.flags = KVMFT_WIRE_REPLY,
+		.body = KVMFT_WIRE_ATTACH_LEN,
+		.vm = request->vm,
+	};
+	struct kvmft_channel *channel;
+	u8 body[KVMFT_WIRE_ATTACH_LEN];
+	bool we_listen = pair->self.role == KVMFT_PAIR_LISTEN;
+	bool they_listen = request->vm & KVMFT_LISTEN_VM;
+
+	/* The number must be one of theirs. */
+	if (they_listen == we_listen)
+		return KVMFT_REASON_PROTOCOL;
+
+	attach->reason = KVMFT_REASON_NO_VM;
+	mutex_lock(&pair->channels_lock);
+	channel = kvmft_channel_by_name(pair, attach->kind, attach->name);
+	if (channel && !channel->source &&
+	    (!kvmft_channel_by_vm(pair, request->vm) || channel->vm == request->vm)) {
+		struct kvmft_conn *offered = NULL, *data = NULL;
+
+		spin_lock(&channel->lock);
+		WRITE_ONCE(channel->vm, request->vm);
+		WRITE_ONCE(channel->attached, true);
+		channel->attachment++;
+		/* A source that attaches has no connection, whatever we have. */
+		if (channel->data)
+			data = kvmft_conn_get(channel->data);
+		swap(offered, channel->offered);
+		spin_unlock(&channel->lock);
+		if (data)
+			kvmft_conn_cut(data);
+		kvmft_conn_put(data);
+		kvmft_conn_put(offered);
+
+		/* Nothing that came on it is committed after this. */
+		attach->reason = 0;
+		channel->ops->describe(channel, &header, attach);
+	}
+	kvmft_wire_put_attach(body, attach);
+	/* The answer leaves before the connection that it permits. */
+	kvmft_pair_send(pair, &header, body);
+	if (channel && !attach->reason)
+		wake_up_all(&channel->wait);
+	mutex_unlock(&pair->channels_lock);
+	return 0;
+}
+
+static enum kvmft_reason on_attach(struct kvmft_pair *pair,
+				   const struct kvmft_wire_header *header,
+				   const u8 *body)
+{
+	struct kvmft_channel *channel;
+	struct kvmft_wire_attach attach;
+	enum kvmft_reason reason;
+	bool asked;
+
+	reason = kvmft_wire_get_attach(body, header->body, &attach);
+	if (reason)
+		return reason;
+	if (!(header->flags & KVMFT_WIRE_REPLY)) {
+		if (attach.reason || attach.ceiling || header->vm == KVMFT_LISTEN_VM)
+			return KVMFT_REASON_PROTOCOL;
+		return on_attach_request(pair, header, &attach);
+	}
+
+	mutex_lock(&pair->channels_lock);
+	channel = kvmft_channel_by_vm(pair, header->vm);
+	if (channel && channel->source) {
+		spin_lock(&channel->lock);
+		asked = channel->asked;
+		channel->asked = false;
+		if (asked)
+			channel->refused = attach.reason;
+		if (asked && !attach.reason && !channel->data) {
+			WRITE_ONCE(channel->attached, true);
+			channel->attachment++;
+			memset(&channel->outcome, 0, sizeof(channel->outcome));
+			channel->outcome.acked_generation = header->generation;
+			channel->outcome.acked_epoch = header->epoch;
+		}
+		spin_unlock(&channel->lock);
+		wake_up_all(&channel->wait);
+	}
+	mutex_unlock(&pair->channels_lock);
+	return 0;
+}
+
+static enum kvmft_reason on_outcome(struct kvmft_channel *channel,
+				    const struct kvmft_wire_header *header,
+				    const u8 *body)
+{
+	struct kvmft_wire_notice notice;
+	struct kvmft_outcome *outcome;
+	struct kvmft_wire_ack ack;
+	enum kvmft_reason reason;
+	u64 sequence;
+
+	switch (header->type) {
+	case KVMFT_WIRE_ACK:
+		reason = kvmft_wire_get_ack(body, header->body, &ack);
+		break;
+	case KVMFT_WIRE_STAGED:
+		reason = kvmft_wire_get_staged(body, header->body, &sequence);
+		break;
+	default:
+		reason = kvmft_wire_get_notice(body, header->body, &notice);
+		break;
+	}
+	/* It may be about a guest that was just removed here. */
+	if (reason || !channel)
+		return reason;
+	if (!channel->source)
+		return KVMFT_REASON_PROTOCOL;
+
+	outcome = &channel->outcome;
+	spin_lock(&channel->lock);
+	switch (header->type) {
+	case KVMFT_WIRE_ACK:
+		outcome->acked_generation = header->generation;
+		outcome->acked_epoch = header->epoch;
+		break;
+	case KVMFT_WIRE_STAGED:
+		outcome->staged_sequence = sequence;
+		break;
+	default:
+		outcome->aborted_generation = header->generation;
+		outcome->aborted_epoch = header->epoch;
+		memset(&outcome->aborted, 0, sizeof(outcome->aborted));
+		kvmft_judge_quoting(&outcome->aborted, notice.reason, notice.text);
+		break;
+	}
+	spin_unlock(&channel->lock);
+	wake_up_all(&channel->wait);
+	return 0;
+}
+
+/* The other end isn't attached any more. */
+static enum kvmft_reason on_detach(struct kvmft_channel *channel,
+				   const struct kvmft_wire_header *header,
+				   const u8 *body)
+{
+	struct kvmft_wire_notice notice;
+	enum kvmft_reason reason;
+
+	reason = kvmft_wire_get_notice(body, header->body, &notice);
+	if (!reason && channel)
+		kvmft_channel_lose(channel, false);
+	return reason;
+}
+
+/* Those that only guests use are judged, and answered by who has none. */
+static enum kvmft_reason check_guest_frame(const struct kvmft_wire_header *header,
+					   const u8 *body)
+{
+	struct kvmft_wire_switch step;
+	struct kvmft_wire_fence fence;
+	u32 number;
+
+	switch (header->type) {
+	case KVMFT_WIRE_LAYOUT:
+		return kvmft_wire_get_layout(body, header->body, &number);
+	case KVMFT_WIRE_CONFIG:
+		return kvmft_wire_get_config(body, header->body, &number);
+	case KVMFT_WIRE_SWITCH:
+		return kvmft_wire_get_switch(body, header->body, &step);
+	case KVMFT_WIRE_VMM_GONE:
+		return kvmft_wire_get_vmm_gone(body, header->body, &number);
+	case KVMFT_WIRE_FENCE:
+		return kvmft_wire_get_fence(body, header->body, &fence);
+	default:
+		return KVMFT_REASON_PROTOCOL;
+	}
+}
+
+/**
+ * kvmft_control_frame() - a frame about a guest came on the control connection
+ * @pair: the pair
+ * @header: its header
+ * @body: its body
+ *
+ * Return: 0, or the reason why the connection is to end
+ */
+enum kvmft_reason kvmft_control_frame(struct kvmft_pair *pair,
+				      const struct kvmft_wire_header *header,
+				      const u8 *body)
+{
+	struct kvmft_channel *channel;
+	enum kvmft_reason reason;
+
+	if (header->type == KVMFT_WIRE_ATTACH)
+		return on_attach(pair, header, body);
+
+	mutex_lock(&pair->channels_lock);
+	channel = kvmft_channel_by_vm(pair, header->vm);
+	switch (header->type) {
+	case KVMFT_WIRE_STAGED:
+	case KVMFT_WIRE_ACK:
+	case KVMFT_WIRE_ABORT:
+		reason = on_outcome(channel, header, body);
+		break;
+	case KVMFT_WIRE_DETACH:
+		reason = on_detach(channel, header, body);
+		break;
+	default:
+		reason = check_guest_frame(header, body);
+		if (!reason)
+			kvmft_channel_say_detach(pair, header->vm, KVMFT_REASON_NO_VM);
+		break;
+	}
+	mutex_unlock(&pair->channels_lock);
+	return reason;
+}
