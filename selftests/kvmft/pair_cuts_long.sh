@@ -3,4 +3,4 @@
 # needs: hosts=2 long timeout=400
 #
 # pair_cuts with other seeds: ten rounds are two hundred cuts.
-exec "$(dirname "$0")/pair_cuts.sh"
+exec bash "$(dirname "$0")/pair_cuts.sh"
