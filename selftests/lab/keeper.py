@@ -24,7 +24,8 @@ import protocol
 
 RUN = "/run/lab"
 AGENT_PORT = 7
-AGENT_PATIENCE = 10
+AGENT_PATIENCE = 30
+AGENT_ATTEMPT = 3
 
 
 class Refused(Exception):
@@ -138,6 +139,23 @@ class Keeper:
             raise Refused(f"{name} has no log yet")
         return {"fd": os.open(path, os.O_RDONLY)}
 
+    def _dial(self, address, name):
+        """A connection to an agent. Its host may be so fresh, or so busy, that the
+        first packets get lost, and TCP would wait longer and longer for an answer."""
+        deadline = time.monotonic() + AGENT_PATIENCE * self.config["scale"]
+        while True:
+            sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            sock.settimeout(AGENT_ATTEMPT * self.config["scale"])
+            try:
+                sock.connect(address)
+                sock.settimeout(None)
+                return sock
+            except OSError as e:
+                sock.close()
+                if time.monotonic() >= deadline:
+                    raise Refused(f"{name} doesn't answer: {e}") from e
+                time.sleep(0.1)
+
     def op_agent(self, name):
         """Hands over a connection to the agent of a host.  The asking side's own
         connection to the keeper ends when the host does: a dead host closes no TCP
@@ -145,14 +163,7 @@ class Keeper:
         h = self._host(name)
         if h.state != "up":
             raise Refused(f"{name} is {h.state}; it must be up")
-        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        sock.settimeout(AGENT_PATIENCE * self.config["scale"])
-        try:
-            sock.connect((net.address(h.nr, net.MGMT), AGENT_PORT))
-        except OSError as e:
-            sock.close()
-            raise Refused(f"{name} doesn't answer: {e}") from e
-        sock.settimeout(None)
+        sock = self._dial((net.address(h.nr, net.MGMT), AGENT_PORT), name)
         return {"fd": sock.detach(), "watched": h}
 
     def op_console(self, name):
