@@ -274,17 +274,24 @@ check_has "up: the peer" "$out" "
 check_has "up: the times" "$out" "
     heartbeat 100ms timeout 5s
 "
-# What differs each time is a letter, and what only a busy host has isn't there.
+# quietly SCRIPT: of sed, for what a link that is lost and found without our help adds:
+# a kernel that checks itself may stand still for longer than the time-out.
+quietly()
+{
+	if [[ ${KVMFT_TIME_SCALE:-1} == 1 ]]; then cat; else sed -E "$1"; fi
+}
+# What differs each time is a letter.
 same()
 {
-	sed -E '/^    (last error|errors): /d; s/[0-9a-f]{32}/I/; s/[0-9]+\.[0-9]{3}/T/g; s/[0-9]+ (byte|frame)s?/N \1s/g
-		s/for .*s$/for A/; s/came up [0-9]+ times?$/came up N times/' said.out
+	sed -E 's/[0-9a-f]{32}/I/; s/[0-9]+\.[0-9]{3}/T/g; s/[0-9]+ (byte|frame)s?/N \1s/g
+		s/for .*s$/for A/' said.out |
+		quietly '/^    (last error|errors): /d; s/came up [0-9]+ times?$/came up 1 time/'
 }
 text="alpha: connect 10.9.0.1:7700 state up for A
     peer $(uname -n) 10.9.0.1:7700 instance I
     heartbeat 100ms timeout 5s
     round trip min/avg/max T/T/T ms
-    received N bytes in N frames, sent N bytes in N frames, link came up N times"
+    received N bytes in N frames, sent N bytes in N frames, link came up 1 time"
 check_eq "up: the whole" "$text" "$(same)"
 run in_netns connector pair show
 check_eq "up: without the name the same, with one pair" "$text" "$(same)"
@@ -318,17 +325,8 @@ check_has "up, as JSON: the role and the address" "$out" \
 	'[{"name":"alpha","role":"listen","address":"10.9.0.1","port":7700,"state":"up","reason":null,'
 check_has "up, as JSON: the peer" "$out" "\"peer\":{\"host\":\"$(uname -n)\",\"instance\":\""
 check_has "up, as JSON: the peer's address" "$out" '"address":"10.9.0.2"'
-# How often it came up by now, and how often it had before the last time.
-links()
-{
-	in_netns listener --json pair show alpha | sed 's/.*"links":\([0-9]*\).*/\1/'
-}
-# shellcheck disable=SC2317
-once_more()
-{
-	(( $(links) > before ))
-}
-check "up, as JSON: how often" test "$(links)" -ge 1
+check_has "up, as JSON: how often" "$(quietly 's/"links":[0-9]+,/"links":1,/' <<<"$out")" \
+	'"links":1,'
 # shellcheck disable=SC2016
 check_eq "completion: the names of pairs" alpha "$(ip netns exec listener bash -c '
 	. "$1"
@@ -361,8 +359,12 @@ in_netns listener pair del beta
 
 # --- The link goes and comes
 
-# A host that is busy enough may lose and find its peer without our help.
-before=$(links)
+# shellcheck disable=SC2317
+second_time()
+{
+	in_netns listener pair show alpha | quietly 's/came up [0-9]+ times$/came up 2 times/' |
+		grep -q "link came up 2 times"
+}
 ip -n listener link set wire down
 check "a dead link: it is down, for a reason" wait_until 30 shows connector alpha " state down ("
 check "a dead link: at the other end, too" wait_until 30 shows listener alpha " state down ("
@@ -376,7 +378,7 @@ check_hasnt "a dead link: there is a reason" "$out" '"reason":null'
 check_has "a dead link: the peer is still known" "$out" '"peer":{"host":"'
 ip -n listener link set wire up
 check "a link again: it is up" wait_until 30 shows connector alpha " state up "
-check "a link again: it is counted" wait_until 30 once_more
+check "a link again: this is the second" wait_until 30 second_time
 
 # --- The end of a pair
 
@@ -401,13 +403,9 @@ check_eq "monitor: SIGINT ends it with status 0" 0 $?
 
 check_eq "monitor: each line has a time, a pair and an event" "" \
 	"$(grep -vE '^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}\.[0-9]{3} [a-z]+: [a-z]' listener.txt)"
-# Once more down, or down and up, because of a busy host, is the same.
-flat()
-{
-	sed -E 's/^added down /added /; s/(up down )+up/up down up/'
-}
+again='s/^added down /added /; s/(up down )+up/up down up/'
 check_eq "monitor: events in order" "added up down up down deleted" \
-	"$(grep -oE ' alpha: (added|up|down|deleted)' listener.txt | uniq | cut -d ' ' -f 3 | xargs | flat)"
+	"$(grep -oE ' alpha: (added|up|down|deleted)' listener.txt | uniq | cut -d ' ' -f 3 | xargs | quietly "$again")"
 check_has "monitor: who came" "$(grep -m 1 'alpha: up' listener.txt)" \
 	"alpha: up, peer $(uname -n) 10.9.0.2:"
 check_eq "monitor: a reason in words, too" "" \
@@ -429,7 +427,7 @@ for line in open("connector.json"):
 print(*seen)
 END
 check_eq "monitor: as JSON, an object each, in order" "added up down up deleted" \
-	"$(python3 -B events.py 2>&1 | flat)"
+	"$(python3 -B events.py 2>&1 | quietly "$again")"
 
 # --- The other ways in which a monitor ends
 

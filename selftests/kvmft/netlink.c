@@ -11,6 +11,7 @@
 #include <sys/utsname.h>
 #include <sys/wait.h>
 
+#include "child.h"
 #include "kselftest_harness.h"
 #include "netlink.h"
 
@@ -730,18 +731,6 @@ static int in_own_namespaces(void)
 static int in_own_user_namespace(void)
 {
 	return unshare(CLONE_NEWUSER) ? 97 : live_without_privilege(true);
-}
-
-static int in_child(int (*function)(void))
-{
-	pid_t pid = fork();
-	int status;
-
-	if (!pid)
-		_exit(function());
-	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
-		return -1;
-	return WEXITSTATUS(status);
 }
 
 TEST_F_TIMEOUT(ends, let_anybody_look_and_few_change, LIMIT)

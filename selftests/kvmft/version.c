@@ -22,6 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "kselftest_harness.h"
 
 #define NOBODY 65534
@@ -275,19 +276,6 @@ static const char *await_users(const char *wanted)
 		usleep(100000);
 	}
 	return users;
-}
-
-/* Runs it in a child, and returns what the child exits with. */
-static int in_child(int (*function)(void))
-{
-	pid_t pid = fork();
-	int status;
-
-	if (!pid)
-		_exit(function());
-	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
-		return -1;
-	return WEXITSTATUS(status);
 }
 
 static int become_nobody(void)

@@ -144,14 +144,12 @@ class Keeper:
         first packets get lost, and TCP would wait longer and longer for an answer."""
         deadline = time.monotonic() + AGENT_PATIENCE * self.config["scale"]
         while True:
-            sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-            sock.settimeout(AGENT_ATTEMPT * self.config["scale"])
             try:
-                sock.connect(address)
+                sock = socket.create_connection(address,
+                                                AGENT_ATTEMPT * self.config["scale"])
                 sock.settimeout(None)
                 return sock
             except OSError as e:
-                sock.close()
                 if time.monotonic() >= deadline:
                     raise Refused(f"{name} doesn't answer: {e}") from e
                 time.sleep(0.1)

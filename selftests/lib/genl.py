@@ -90,12 +90,13 @@ class Failed(OSError):
         return f"{errno.errorcode.get(self.errno, self.errno)}: {self.strerror}"
 
 
-def _attr(number, payload):
+def attr(number, payload):
+    """An attribute of a message."""
     length = 4 + len(payload)
     return struct.pack("<HH", length, number) + payload + bytes(-length % 4)
 
 
-def _attrs(data):
+def attrs(data):
     """(number, payload) of each attribute."""
     while len(data) >= 4:
         length, number = struct.unpack("<HH", data[:4])
@@ -106,7 +107,7 @@ def _attrs(data):
 
 
 def _raise(code, tlvs):
-    words = dict(_attrs(tlvs)).get(1, b"").rstrip(b"\0").decode()
+    words = dict(attrs(tlvs)).get(1, b"").rstrip(b"\0").decode()
     raise Failed(-code, words or os.strerror(-code))
 
 
@@ -119,13 +120,13 @@ class Family:
         self._sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_GENERIC)
         self._sock.setsockopt(_SOL_NETLINK, _NETLINK_EXT_ACK, 1)
         self._sock.bind((0, 0))
-        name = _attr(_CTRL_ATTR_FAMILY_NAME, self.header.family.encode() + b"\0")
+        name = attr(_CTRL_ATTR_FAMILY_NAME, self.header.family.encode() + b"\0")
         try:
             answer = self._ask(_GENL_ID_CTRL, _CTRL_CMD_GETFAMILY, name, _ACK)[0]
         except OSError:
             self._sock.close()
             raise
-        self._id = struct.unpack("<H", dict(_attrs(answer))[_CTRL_ATTR_FAMILY_ID])[0]
+        self._id = struct.unpack("<H", dict(attrs(answer))[_CTRL_ATTR_FAMILY_ID])[0]
 
     def close(self):
         """Lets go of the socket."""
@@ -175,14 +176,14 @@ class Family:
                 value = value.encode() + b"\0"
             elif kind in _TYPES:
                 value = struct.pack(_TYPES[kind], value)
-            payload += _attr(number, value)
+            payload += attr(number, value)
         answers = self._ask(self._id, self.header.number("CMD_" + command), payload,
                             _DUMP if dump else _ACK)
         return [self._named(known, answer) for answer in answers]
 
     def _named(self, known, data):
         told = []
-        for number, value in _attrs(data):
+        for number, value in attrs(data):
             name, kind = known.get(number, (str(number), "Binary"))
             if kind == "String":
                 value = value.rstrip(b"\0").decode()

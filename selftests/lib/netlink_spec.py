@@ -21,6 +21,8 @@ import sys
 
 import yaml
 
+from genl import attr, attrs
+
 _NETLINK_GENERIC = 16
 _ERROR, _DONE = 2, 3
 _REQUEST, _ACK, _DUMP = 1, 4, 0x300
@@ -177,27 +179,13 @@ def header():
     return result
 
 
-def _attr(number, payload):
-    length = 4 + len(payload)
-    return struct.pack("=HH", length, number) + payload + bytes(-length % 4)
-
-
-def _attrs(data):
-    while len(data) >= 4:
-        length, number = struct.unpack("=HH", data[:4])
-        if not 4 <= length <= len(data):
-            raise ValueError(f"an attribute of {length} bytes in {len(data)}")
-        yield number & 0x3fff, data[4:length]
-        data = data[(length + 3) & ~3:]
-
-
 def _number(payload):
     return int.from_bytes(payload, sys.byteorder)
 
 
 def _ask_controller(command, flags, family):
     """The attributes of all messages of an answer of the controller's."""
-    body = struct.pack("=BBxx", command, 1) + _attr(_FAMILY_NAME, family.encode() + b"\0")
+    body = struct.pack("=BBxx", command, 1) + attr(_FAMILY_NAME, family.encode() + b"\0")
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_GENERIC) as sock:
         sock.settimeout(30)
         sock.bind((0, 0))
@@ -212,7 +200,7 @@ def _ask_controller(command, flags, family):
                     if code:
                         raise OSError(-code, os.strerror(-code))
                     return
-                yield from _attrs(data[20:length])
+                yield from attrs(data[20:length])
                 data = data[(length + 3) & ~3:]
 
 
@@ -222,12 +210,12 @@ def policies(family):
     tables, chosen = {}, {}
     for number, payload in _ask_controller(_GETPOLICY, _DUMP, family):
         if number == _OP_POLICY:
-            for command, ways in _attrs(payload):
-                chosen[command] = {_number(index) for _, index in _attrs(ways)}
+            for command, ways in attrs(payload):
+                chosen[command] = {_number(index) for _, index in attrs(ways)}
         elif number == _POLICY:
-            for index, attributes in _attrs(payload):
-                for attribute, fields in _attrs(attributes):
-                    fields = {field: _number(value) for field, value in _attrs(fields)
+            for index, attributes in attrs(payload):
+                for attribute, fields in attrs(attributes):
+                    fields = {field: _number(value) for field, value in attrs(fields)
                               if field != _PAD}
                     kind = _KINDS.get(fields.pop(_TYPE), "unknown")
                     bounds = {_BOUNDS.get(field, f"field {field}"): value
@@ -242,8 +230,8 @@ def abilities(family):
     """({command: flags}, names of the groups) as the controller tells them."""
     commands, groups = {}, []
     for number, payload in _ask_controller(_GETFAMILY, _ACK, family):
-        for _, entry in _attrs(payload) if number in (_OPS, _GROUPS) else ():
-            fields = dict(_attrs(entry))
+        for _, entry in attrs(payload) if number in (_OPS, _GROUPS) else ():
+            fields = dict(attrs(entry))
             if number == _OPS:
                 commands[_number(fields[_OP_ID])] = _number(fields[_OP_FLAGS])
             else:
