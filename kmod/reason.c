@@ -69,6 +69,17 @@ static const struct reason_words reasons[] = {
 		"stale", "the epoch isn't newer than what is committed" },
 	[KVMFT_REASON_GONE] = {
 		"gone", "the guest's other end is being removed" },
+	[KVMFT_REASON_CONFIG] = { "config", "the two guests aren't alike" },
+	[KVMFT_REASON_LAYOUT] = {
+		"layout", "the guest's memory isn't where it was" },
+	[KVMFT_REASON_STATE] = {
+		"state", "the guest's state can't be saved or restored" },
+	[KVMFT_REASON_VMM] = {
+		"vmm", "the VMM doesn't do what it must" },
+	[KVMFT_REASON_VMM_GONE] = { "vmm-gone", "the VMM has ended" },
+	[KVMFT_REASON_NOT_CONVERGING] = {
+		"not-converging",
+		"the guest writes faster than its memory can be copied" },
 };
 
 static_assert(ARRAY_SIZE(reasons) == KVMFT_REASON_MAX + 1);

@@ -115,6 +115,8 @@ def operations(spec):
 def _bounds(spec, attribute):
     kind = attribute["type"]
     checks = attribute.get("checks", {})
+    if kind == "flag":
+        return {}
     if kind == "string":
         return {"max-len": checks["max-len"]} if checks else {}
     if kind == "binary":

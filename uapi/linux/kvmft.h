@@ -63,6 +63,18 @@
  *	one message.
  * @KVMFT_CMD_SELFTEST_READ: Dump what the end that receives has committed: one
  *	message about the whole and then one for each page.
+ * @KVMFT_CMD_VM_ATTACH: Make a guest of this host the primary or the standby of
+ *	a guest that both hosts call the same. Privileged. Attributes of
+ *	&enum kvmft_a_vm.
+ * @KVMFT_CMD_VM_DETACH: Let it go; it runs on without protection. Privileged.
+ * @KVMFT_CMD_VM_GET: Tell about one guest, or with a dump about all of the
+ *	network namespace. No privilege.
+ * @KVMFT_CMD_VM_SET: Change what can be changed about a guest while it is
+ *	attached. Privileged.
+ * @KVMFT_CMD_VM_FAILOVER: Let the standby go on from the last committed epoch.
+ *	Privileged; on the standby.
+ * @KVMFT_CMD_VM_EVENT: Never a request: what is sent to the group "events" when
+ *	something happens to a guest.
  * @__KVMFT_CMD_MAX: Only there to compute the next one.
  * @KVMFT_CMD_MAX: The highest command that this header knows.
  */
@@ -76,6 +88,12 @@ enum kvmft_cmd {
 	KVMFT_CMD_SELFTEST_DETACH,
 	KVMFT_CMD_SELFTEST_SEND,
 	KVMFT_CMD_SELFTEST_READ,
+	KVMFT_CMD_VM_ATTACH,
+	KVMFT_CMD_VM_DETACH,
+	KVMFT_CMD_VM_GET,
+	KVMFT_CMD_VM_SET,
+	KVMFT_CMD_VM_FAILOVER,
+	KVMFT_CMD_VM_EVENT,
 
 	__KVMFT_CMD_MAX,
 	KVMFT_CMD_MAX = (__KVMFT_CMD_MAX - 1)
@@ -189,6 +207,13 @@ enum kvmft_pair_state {
  * @KVMFT_REASON_STALE: The epoch or its generation is older than what is
  *	committed.
  * @KVMFT_REASON_GONE: The end that was to do it is being removed.
+ * @KVMFT_REASON_CONFIG: The two guests aren't alike.
+ * @KVMFT_REASON_LAYOUT: The guest's memory isn't where it was.
+ * @KVMFT_REASON_STATE: The guest's state can't be saved or restored.
+ * @KVMFT_REASON_VMM: The VMM has done what it must not do, or not what it must.
+ * @KVMFT_REASON_VMM_GONE: The VMM has ended.
+ * @KVMFT_REASON_NOT_CONVERGING: The guest writes faster than its memory can be
+ *	copied.
  * @__KVMFT_REASON_MAX: Only there to compute the next one.
  * @KVMFT_REASON_MAX: The highest reason that this header knows.
  */
@@ -221,6 +246,12 @@ enum kvmft_reason {
 	KVMFT_REASON_NOT_BEGUN,
 	KVMFT_REASON_STALE,
 	KVMFT_REASON_GONE,
+	KVMFT_REASON_CONFIG,
+	KVMFT_REASON_LAYOUT,
+	KVMFT_REASON_STATE,
+	KVMFT_REASON_VMM,
+	KVMFT_REASON_VMM_GONE,
+	KVMFT_REASON_NOT_CONVERGING,
 
 	__KVMFT_REASON_MAX,
 	KVMFT_REASON_MAX = (__KVMFT_REASON_MAX - 1)
@@ -347,6 +378,201 @@ enum kvmft_a_error {
 };
 
 /**
+ * enum kvmft_vm_role - what a guest of this host is
+ * @KVMFT_VM_PRIMARY: It runs, and its epochs go to the other host.
+ * @KVMFT_VM_STANDBY: It has never run, and takes epochs.
+ */
+enum kvmft_vm_role {
+	KVMFT_VM_PRIMARY = 1,
+	KVMFT_VM_STANDBY,
+};
+
+/**
+ * enum kvmft_vm_mode - how a guest's output waits
+ * @KVMFT_VM_SYNC: The guest stands still until its epoch is committed.
+ * @KVMFT_VM_ASYNC: The guest runs on, its output waits.
+ */
+enum kvmft_vm_mode {
+	KVMFT_VM_SYNC = 1,
+	KVMFT_VM_ASYNC,
+};
+
+/**
+ * enum kvmft_vm_state - how it is with a guest
+ * @KVMFT_VM_WAITING_PEER: The other host doesn't have it attached, or isn't there,
+ *	and it was never protected.
+ * @KVMFT_VM_SYNCING: Its memory is being copied; the guest runs, its output isn't
+ *	held.
+ * @KVMFT_VM_PROTECTED: Each output waits for the epoch behind it. On a standby: it
+ *	holds a committed epoch, and its primary is connected.
+ * @KVMFT_VM_HELD: It was protected and isn't, for KVMFT_A_VM_REASON: it is stopped
+ *	at its next output until it is protected again or detached.
+ * @KVMFT_VM_UNPROTECTED: It can't be protected any more, for KVMFT_A_VM_REASON,
+ *	until it is attached anew.
+ * @KVMFT_VM_PROMOTING: The standby takes the state of the last committed epoch.
+ * @KVMFT_VM_PROMOTED: It has, and runs.
+ */
+enum kvmft_vm_state {
+	KVMFT_VM_WAITING_PEER = 1,
+	KVMFT_VM_SYNCING,
+	KVMFT_VM_PROTECTED,
+	KVMFT_VM_HELD,
+	KVMFT_VM_UNPROTECTED,
+	KVMFT_VM_PROMOTING,
+	KVMFT_VM_PROMOTED,
+};
+
+/**
+ * enum kvmft_vm_event - what a KVMFT_CMD_VM_EVENT is about
+ * @KVMFT_VM_ATTACHED: The guest was attached.
+ * @KVMFT_VM_DETACHED: The guest was detached.
+ * @KVMFT_VM_CHANGED: Its state or the reason for it changed.
+ */
+enum kvmft_vm_event {
+	KVMFT_VM_ATTACHED = 1,
+	KVMFT_VM_DETACHED,
+	KVMFT_VM_CHANGED,
+};
+
+/**
+ * enum kvmft_a_vm - attributes of a guest
+ * @KVMFT_A_VM_UNSPEC: Unused.
+ * @KVMFT_A_VM_NAME: String, its name. In every request but a dump, and in every
+ *	answer and event.
+ * @KVMFT_A_VM_PAIR: String, name of the pair. Required to attach.
+ * @KVMFT_A_VM_ROLE: u32, &enum kvmft_vm_role. Required to attach.
+ * @KVMFT_A_VM_MODE: u32, &enum kvmft_vm_mode; KVMFT_VM_SYNC if a request to attach
+ *	has none.
+ * @KVMFT_A_VM_PID: u32, the process of the VMM, in the answer.
+ * @KVMFT_A_VM_FD: u32, descriptor of the VM in the requesting process. Required to
+ *	attach.
+ * @KVMFT_A_VM_VCPU_FDS: Binary, one u32 for each vcpu: their descriptors in the
+ *	requesting process, in any order. Required to attach.
+ * @KVMFT_A_VM_MSRS: Binary, one u32 for each MSR that belongs to a vcpu's state.
+ *	Required to attach.
+ * @KVMFT_A_VM_CONVERGE: Flag: if the full copy doesn't come to an end because the
+ *	guest writes faster, stop the guest for the rest of it.
+ * @KVMFT_A_VM_CEILING: u64, bytes that a standby may stage.
+ * @KVMFT_A_VM_FORCE: Flag, required for KVMFT_CMD_VM_FAILOVER as yet: promote
+ *	without asking the primary.
+ * @KVMFT_A_VM_STATE: u32, &enum kvmft_vm_state.
+ * @KVMFT_A_VM_REASON: u32, &enum kvmft_reason, why it is in that state; missing if
+ *	there is none.
+ * @KVMFT_A_VM_WHY: String, the same in words.
+ * @KVMFT_A_VM_STATE_AGE: u64, ms since the state was entered.
+ * @KVMFT_A_VM_VCPUS: u32, number of vcpus.
+ * @KVMFT_A_VM_MEMORY: u64, bytes of RAM regions.
+ * @KVMFT_A_VM_TRACKING: u32, &enum kvmft_vm_tracking.
+ * @KVMFT_A_VM_GENERATION: u64, rises with each promotion.
+ * @KVMFT_A_VM_EPOCH: u64, the last epoch that was begun.
+ * @KVMFT_A_VM_COMMITTED: u64, the last epoch that was committed.
+ * @KVMFT_A_VM_COPY_DONE: u64, bytes of the full copy that were dealt with.
+ * @KVMFT_A_VM_COPY_TOTAL: u64, bytes that there were to deal with.
+ * @KVMFT_A_VM_COPY_ROUND: u32, how often the copy has gone over what was written
+ *	meanwhile.
+ * @KVMFT_A_VM_COUNTERS: Nest of &enum kvmft_a_counter.
+ * @KVMFT_A_VM_EVENT: u32, &enum kvmft_vm_event. In events only.
+ * @KVMFT_A_VM_PAD: Aligns what follows it.
+ * @__KVMFT_A_VM_MAX: Only there to compute the next one.
+ * @KVMFT_A_VM_MAX: The highest attribute that this header knows.
+ */
+enum kvmft_a_vm {
+	KVMFT_A_VM_UNSPEC,
+	KVMFT_A_VM_NAME,
+	KVMFT_A_VM_PAIR,
+	KVMFT_A_VM_ROLE,
+	KVMFT_A_VM_MODE,
+	KVMFT_A_VM_PID,
+	KVMFT_A_VM_FD,
+	KVMFT_A_VM_VCPU_FDS,
+	KVMFT_A_VM_MSRS,
+	KVMFT_A_VM_CONVERGE,
+	KVMFT_A_VM_CEILING,
+	KVMFT_A_VM_FORCE,
+	KVMFT_A_VM_STATE,
+	KVMFT_A_VM_REASON,
+	KVMFT_A_VM_WHY,
+	KVMFT_A_VM_STATE_AGE,
+	KVMFT_A_VM_VCPUS,
+	KVMFT_A_VM_MEMORY,
+	KVMFT_A_VM_TRACKING,
+	KVMFT_A_VM_GENERATION,
+	KVMFT_A_VM_EPOCH,
+	KVMFT_A_VM_COMMITTED,
+	KVMFT_A_VM_COPY_DONE,
+	KVMFT_A_VM_COPY_TOTAL,
+	KVMFT_A_VM_COPY_ROUND,
+	KVMFT_A_VM_COUNTERS,
+	KVMFT_A_VM_EVENT,
+	KVMFT_A_VM_PAD,
+
+	__KVMFT_A_VM_MAX,
+	KVMFT_A_VM_MAX = (__KVMFT_A_VM_MAX - 1)
+};
+
+/**
+ * enum kvmft_vm_tracking - how KVM tells which pages the guest wrote
+ * @KVMFT_VM_RING: By dirty rings; the VMM enabled them before it made vcpus.
+ * @KVMFT_VM_LOG: By the dirty log.
+ */
+enum kvmft_vm_tracking {
+	KVMFT_VM_RING = 1,
+	KVMFT_VM_LOG,
+};
+
+/**
+ * enum kvmft_a_counter - counters of a guest, all u64 and since it was attached
+ * @KVMFT_A_COUNTER_UNSPEC: Unused.
+ * @KVMFT_A_COUNTER_BEGUN: Epochs begun.
+ * @KVMFT_A_COUNTER_COMMITTED: Epochs committed.
+ * @KVMFT_A_COUNTER_ABORTED: Epochs given up or refused.
+ * @KVMFT_A_COUNTER_PAGES_TRACKED: Pages that KVM told of, by ring or log.
+ * @KVMFT_A_COUNTER_PAGES_MARKED: Pages that the VMM marked.
+ * @KVMFT_A_COUNTER_PAGES_RESENT: Pages sent again after an epoch that failed.
+ * @KVMFT_A_COUNTER_PAGES_AHEAD: Pages sent while the guest ran.
+ * @KVMFT_A_COUNTER_PAGES_SENT: Pages sent, each version counted.
+ * @KVMFT_A_COUNTER_PAGES_ZERO: Those of them that went as a flag.
+ * @KVMFT_A_COUNTER_PAGES_COPIED: Pages that were copied before they were sent.
+ * @KVMFT_A_COUNTER_BYTES: Bytes of pages and state that were sent.
+ * @KVMFT_A_COUNTER_KICKS: Vcpus that had to be kicked more than once.
+ * @KVMFT_A_COUNTER_PARKED_LAST: ns that the guest last stood still.
+ * @KVMFT_A_COUNTER_PARKED_P50: The same, median; from a histogram whose classes are
+ *	within an eighth.
+ * @KVMFT_A_COUNTER_PARKED_P99: The same, 99th percentile.
+ * @KVMFT_A_COUNTER_HARVEST_LAST: ns that the last harvest took.
+ * @KVMFT_A_COUNTER_TRANSFER_LAST: ns from its end to the answer.
+ * @KVMFT_A_COUNTER_APPLY_LAST: On a standby, ns that the last epoch took to apply.
+ * @KVMFT_A_COUNTER_PAD: Aligns what follows it.
+ * @__KVMFT_A_COUNTER_MAX: Only there to compute the next one.
+ * @KVMFT_A_COUNTER_MAX: The highest attribute that this header knows.
+ */
+enum kvmft_a_counter {
+	KVMFT_A_COUNTER_UNSPEC,
+	KVMFT_A_COUNTER_BEGUN,
+	KVMFT_A_COUNTER_COMMITTED,
+	KVMFT_A_COUNTER_ABORTED,
+	KVMFT_A_COUNTER_PAGES_TRACKED,
+	KVMFT_A_COUNTER_PAGES_MARKED,
+	KVMFT_A_COUNTER_PAGES_RESENT,
+	KVMFT_A_COUNTER_PAGES_AHEAD,
+	KVMFT_A_COUNTER_PAGES_SENT,
+	KVMFT_A_COUNTER_PAGES_ZERO,
+	KVMFT_A_COUNTER_PAGES_COPIED,
+	KVMFT_A_COUNTER_BYTES,
+	KVMFT_A_COUNTER_KICKS,
+	KVMFT_A_COUNTER_PARKED_LAST,
+	KVMFT_A_COUNTER_PARKED_P50,
+	KVMFT_A_COUNTER_PARKED_P99,
+	KVMFT_A_COUNTER_HARVEST_LAST,
+	KVMFT_A_COUNTER_TRANSFER_LAST,
+	KVMFT_A_COUNTER_APPLY_LAST,
+	KVMFT_A_COUNTER_PAD,
+
+	__KVMFT_A_COUNTER_MAX,
+	KVMFT_A_COUNTER_MAX = (__KVMFT_A_COUNTER_MAX - 1)
+};
+
+/**
  * enum kvmft_selftest_role - which end of a synthetic guest this is
  * @KVMFT_SELFTEST_SOURCE: It sends epochs.
  * @KVMFT_SELFTEST_SINK: It receives them.
@@ -462,5 +688,338 @@ enum kvmft_a_selftest {
  * KVMFT_API_VERSION.
  */
 #define KVMFT_GET_API_VERSION _IO(KVMFT_IOC_MAGIC, 0x00)
+
+/* Limits of what a VMM may ask for. */
+#define KVMFT_VCPUS_MAX 64
+#define KVMFT_STATE_MAX (64U << 20)
+#define KVMFT_GPA_MAX 0x10000000000ULL
+
+/**
+ * enum kvmft_bind_flags - what a VMM says of itself
+ * @KVMFT_BIND_STANDBY: No vcpu has run, and none will before the hook says so.
+ * @KVMFT_BIND_COVERED: It uses irqfds or ioeventfds, and whoever is behind them takes
+ *	part as a device thread: writes memory only between enter and leave, and lets
+ *	output out only by ticket.
+ */
+enum kvmft_bind_flags {
+	KVMFT_BIND_STANDBY = 1 << 0,
+	KVMFT_BIND_COVERED = 1 << 1,
+};
+
+/**
+ * struct kvmft_bind - what KVMFT_BIND takes
+ * @size: sizeof(struct kvmft_bind).
+ * @vm_fd: Descriptor of the VM.
+ * @flags: &enum kvmft_bind_flags.
+ * @vcpus: The highest number of a vcpu that will be, plus 1; up to KVMFT_VCPUS_MAX.
+ * @gpa_end: End of all guest memory, a multiple of the page size.
+ * @state_max: Most bytes of device state, up to KVMFT_STATE_MAX.
+ * @area_size: Result: how many bytes to map.
+ */
+struct kvmft_bind {
+	__u32 size;
+	__s32 vm_fd;
+	__u32 flags;
+	__u32 vcpus;
+	__u64 gpa_end;
+	__u64 state_max;
+	__u64 area_size;
+};
+
+/**
+ * KVMFT_BIND - make a descriptor of /dev/kvmft the one of a VM
+ *
+ * Once for each open descriptor, and one descriptor for each VM, by a thread of the
+ * process that created the VM. After it, the area is to be mapped: @area_size bytes from
+ * offset 0, shared, readable and writable, once.
+ */
+#define KVMFT_BIND _IOWR(KVMFT_IOC_MAGIC, 0x01, struct kvmft_bind)
+
+/**
+ * enum kvmft_hook_flags - why a vcpu's thread comes
+ * @KVMFT_HOOK_OUTPUT: There is output that needs an epoch.
+ * @KVMFT_HOOK_STATE: The device state in the area is up to date, its length in
+ *	@state_len. The answer to KVMFT_ACTION_SAVE; a lone vcpu may bring it along
+ *	with its output. As the answer to KVMFT_ACTION_LOAD it means: the VMM has
+ *	taken what is there.
+ * @KVMFT_HOOK_RING_FULL: KVM_RUN returned KVM_EXIT_DIRTY_RING_FULL.
+ */
+enum kvmft_hook_flags {
+	KVMFT_HOOK_OUTPUT = 1 << 0,
+	KVMFT_HOOK_STATE = 1 << 1,
+	KVMFT_HOOK_RING_FULL = 1 << 2,
+};
+
+/**
+ * enum kvmft_action - what a vcpu's thread is to do next
+ * @KVMFT_ACTION_RUN: Call KVM_RUN. If there was output, @ticket is its: it may leave
+ *	when kvmft_may_leave() says so, which in sync mode is now.
+ * @KVMFT_ACTION_EMULATE: There is a new exit in the vcpu's struct kvm_run; emulate it
+ *	and come again, with the output that there was and has been added.
+ * @KVMFT_ACTION_SAVE: All vcpus and device threads stand still. Write the device
+ *	state into the area, and come again with KVMFT_HOOK_STATE.
+ * @KVMFT_ACTION_LOAD: Of a standby, for one vcpu: it was promoted. Take @state_len bytes
+ *	of device state from the area, and come again with KVMFT_HOOK_STATE. After that
+ *	the VMM is the guest's only one; output that the state says wasn't out is to
+ *	go out again.
+ */
+enum kvmft_action {
+	KVMFT_ACTION_RUN = 0,
+	KVMFT_ACTION_EMULATE,
+	KVMFT_ACTION_SAVE,
+	KVMFT_ACTION_LOAD,
+};
+
+/**
+ * struct kvmft_hook - what KVMFT_HOOK takes
+ * @size: sizeof(struct kvmft_hook).
+ * @vcpu: Number of the vcpu, the one that KVM_CREATE_VCPU was given.
+ * @flags: &enum kvmft_hook_flags.
+ * @action: Result: &enum kvmft_action.
+ * @state_len: Bytes of device state, with KVMFT_HOOK_STATE; a result with
+ *	KVMFT_ACTION_LOAD.
+ * @ticket: Result: the ticket of the output; 0 if it needs none.
+ * @reason: Result with KVMFT_ACTION_LOAD: &enum kvmft_reason, why it was promoted.
+ * @entered: With KVMFT_HOOK_STATE, what @entered in the area was before the device state
+ *	was written; 0 without device threads.
+ */
+struct kvmft_hook {
+	__u32 size;
+	__u32 vcpu;
+	__u32 flags;
+	__u32 action;
+	__u64 state_len;
+	__u64 ticket;
+	__u32 reason;
+	__u32 entered;
+};
+
+/**
+ * KVMFT_HOOK - a vcpu's thread between emulation and KVM_RUN
+ *
+ * Call kvmft_hook(), which calls this when there is something to do. Interrupted by a
+ * signal it fails with EINTR; call it again with the same content after having dealt
+ * with the signal.
+ */
+#define KVMFT_HOOK _IOWR(KVMFT_IOC_MAGIC, 0x02, struct kvmft_hook)
+
+/**
+ * struct kvmft_wait - what KVMFT_WAIT takes
+ * @size: sizeof(struct kvmft_wait).
+ * @timeout_ms: For how long to wait; 0 just looks.
+ * @ticket: What to wait for.
+ */
+struct kvmft_wait {
+	__u32 size;
+	__u32 timeout_ms;
+	__u64 ticket;
+};
+
+/**
+ * KVMFT_WAIT - wait until a ticket may leave
+ *
+ * Returns 0 when it may; fails with EAGAIN when the time is over, with ENOENT if no
+ * such ticket was given, with EINTR.
+ *
+ * Waiting for many: poll() tells POLLIN after each change of @committed or @lease in
+ * the area since the last KVMFT_WAIT.
+ */
+#define KVMFT_WAIT _IOW(KVMFT_IOC_MAGIC, 0x03, struct kvmft_wait)
+
+/**
+ * KVMFT_SET_EVENTFD - have an eventfd signalled
+ *
+ * Takes the descriptor of an eventfd, which is signalled with each change of
+ * @committed, @lease or @state in the area; -1 to end that.
+ */
+#define KVMFT_SET_EVENTFD _IO(KVMFT_IOC_MAGIC, 0x04)
+
+/**
+ * KVMFT_DEVICE - a device thread has to wait, or has left
+ *
+ * kvmft_enter() and kvmft_leave() call this when they have to. Takes 1 to wait until
+ * nothing is parked any more, 0 to tell that the thread has left.
+ */
+#define KVMFT_DEVICE _IO(KVMFT_IOC_MAGIC, 0x05)
+
+/**
+ * enum kvmft_area_state - what a VMM has to know of its guest
+ * @KVMFT_AREA_IDLE: Nothing is asked of it, output may leave at once.
+ * @KVMFT_AREA_TRACKED: What the VMM writes into guest memory has to be marked; output may
+ *	leave at once.
+ * @KVMFT_AREA_PROTECTED: The same, and output needs an epoch.
+ * @KVMFT_AREA_STANDBY: It waits to be promoted.
+ */
+enum kvmft_area_state {
+	KVMFT_AREA_IDLE = 0,
+	KVMFT_AREA_TRACKED,
+	KVMFT_AREA_PROTECTED,
+	KVMFT_AREA_STANDBY,
+};
+
+/**
+ * struct kvmft_area - begin of the shared area
+ * @state: &enum kvmft_area_state.
+ * @park: Not 0: vcpus have to come to the hook, device threads to wait.
+ * @devices: Device threads that are between enter and leave.
+ * @vcpus: As bound.
+ * @entered: How often a device thread has entered.
+ * @reserved: 0.
+ * @epoch: The epoch that output made now belongs to.
+ * @committed: The last epoch that was committed; output with a ticket up to it may leave
+ *	while the lease lasts.
+ * @lease: CLOCK_BOOTTIME in ns until when it may.
+ * @generation: 0 as yet.
+ * @gpa_end: As bound.
+ * @summary: Where the upper level of the bitmap is: a bit for each 64 pages.
+ * @bitmap: Where the lower level is: a bit for each page.
+ * @device_state: Where the device state is.
+ * @state_max: As bound.
+ * @size: Of all.
+ *
+ * The VMM may write the bitmaps, the device state, @devices and @entered. Offsets count from the
+ * begin of the area, all are multiples of 8.
+ */
+struct kvmft_area {
+	__u32 state;
+	__u32 park;
+	__u32 devices;
+	__u32 vcpus;
+	__u32 entered;
+	__u32 reserved;
+	__u64 epoch;
+	__u64 committed;
+	__u64 lease;
+	__u64 generation;
+	__u64 gpa_end;
+	__u64 summary;
+	__u64 bitmap;
+	__u64 device_state;
+	__u64 state_max;
+	__u64 size;
+};
+
+#ifndef __KERNEL__
+
+#include <errno.h>
+#include <sys/ioctl.h>
+
+/**
+ * kvmft_mark() - tell that the VMM has written guest memory
+ * @area: the shared area, or NULL
+ * @gpa: guest physical address of the first byte
+ * @len: bytes
+ *
+ * After the write, and between kvmft_enter() and kvmft_leave() if not in a vcpu's
+ * thread. What is beyond the end of memory is ignored.
+ */
+static inline void kvmft_mark(struct kvmft_area *area, __u64 gpa, __u64 len)
+{
+	__u64 page, end;
+	__u64 *bitmap, *summary;
+
+	if (!area || !len || gpa >= area->gpa_end ||
+	    __atomic_load_n(&area->state, __ATOMIC_RELAXED) == KVMFT_AREA_IDLE)
+		return;
+
+	bitmap = (__u64 *)(void *)((char *)area + area->bitmap);
+	summary = (__u64 *)(void *)((char *)area + area->summary);
+	end = len > area->gpa_end - gpa ? area->gpa_end : gpa + len;
+	for (page = gpa >> 12; page < (end + 4095) >> 12; page++) {
+		/* The lower level first: who finds the upper bit finds this one. */
+		__atomic_fetch_or(&bitmap[page / 64], 1ULL << page % 64,
+				  __ATOMIC_RELEASE);
+		__atomic_fetch_or(&summary[page / 4096], 1ULL << page / 64 % 64,
+				  __ATOMIC_RELEASE);
+	}
+}
+
+/**
+ * kvmft_enter() - begin to write guest memory, in a device thread
+ * @area: the shared area
+ * @fd: descriptor of /dev/kvmft
+ *
+ * Waits while all stand still for a checkpoint.
+ *
+ * Return: 0, or -1 with errno EINTR
+ */
+static inline int kvmft_enter(struct kvmft_area *area, int fd)
+{
+	for (;;) {
+		__atomic_fetch_add(&area->devices, 1, __ATOMIC_SEQ_CST);
+		if (!__atomic_load_n(&area->park, __ATOMIC_SEQ_CST)) {
+			__atomic_fetch_add(&area->entered, 1, __ATOMIC_SEQ_CST);
+			return 0;
+		}
+
+		__atomic_fetch_sub(&area->devices, 1, __ATOMIC_SEQ_CST);
+		if (ioctl(fd, KVMFT_DEVICE, 1UL))
+			return -1;
+	}
+}
+
+/**
+ * kvmft_leave() - end of writing guest memory, in a device thread
+ * @area: the shared area
+ * @fd: descriptor of /dev/kvmft
+ */
+static inline void kvmft_leave(struct kvmft_area *area, int fd)
+{
+	__atomic_fetch_sub(&area->devices, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&area->park, __ATOMIC_SEQ_CST)) {
+		int err = errno;
+
+		ioctl(fd, KVMFT_DEVICE, 0UL);
+		errno = err;
+	}
+}
+
+/**
+ * kvmft_may_leave() - may output leave now?
+ * @area: the shared area
+ * @ticket: what the hook gave for it
+ * @now: CLOCK_BOOTTIME in ns
+ *
+ * To be asked right before the output leaves.
+ *
+ * Return: whether it may
+ */
+static inline int kvmft_may_leave(const struct kvmft_area *area, __u64 ticket,
+				  __u64 now)
+{
+	if (!ticket ||
+	    __atomic_load_n(&area->state, __ATOMIC_ACQUIRE) == KVMFT_AREA_IDLE)
+		return 1;
+	return ticket <= __atomic_load_n(&area->committed, __ATOMIC_ACQUIRE) &&
+	       now < __atomic_load_n(&area->lease, __ATOMIC_ACQUIRE);
+}
+
+/**
+ * kvmft_hook() - what a vcpu's thread calls right before KVM_RUN
+ * @area: the shared area
+ * @fd: descriptor of /dev/kvmft
+ * @immediate_exit: the vcpu's, in its struct kvm_run
+ * @hook: @size, @vcpu, @flags and what they need are filled in
+ *
+ * Unless there is output or all are to stand still, it is two loads and a store.
+ * It clears @immediate_exit, since who wants the vcpu to stop sets it first and @park
+ * then; a VMM that uses it for its own signals looks at those after this.
+ *
+ * Return: 0 with @action, or -1 with errno
+ */
+static inline int kvmft_hook(struct kvmft_area *area, int fd,
+			     __u8 *immediate_exit, struct kvmft_hook *hook)
+{
+	__atomic_store_n(immediate_exit, 0, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (!hook->flags && !__atomic_load_n(&area->park, __ATOMIC_RELAXED)) {
+		hook->action = KVMFT_ACTION_RUN;
+		hook->ticket = 0;
+		return 0;
+	}
+	return ioctl(fd, KVMFT_HOOK, hook);
+}
+
+#endif /* __KERNEL__ */
 
 #endif /* _UAPI_LINUX_KVMFT_H */
