@@ -105,9 +105,9 @@ static int on_begin(struct kvmft_intake *intake, struct kvmft_conn *conn)
 	reason = kvmft_wire_get_begin(kvmft_conn_body(conn), header->body, &begin);
 	if (!reason)
 		reason = kvmft_stage_begin(stage, header->generation,
-					   header->epoch);
-	/* There is no memory of a guest yet that it could go to at once. */
-	if (!reason && begin.flags & KVMFT_WIRE_BEGIN_FULL)
+					   header->epoch,
+					   begin.flags & KVMFT_WIRE_BEGIN_FULL);
+	if (!reason && stage->full && !intake->ops->place)
 		reason = kvmft_stage_refuse(stage, KVMFT_REASON_LOCAL);
 	if (reason)
 		return intake_refuse(intake, conn, reason);
@@ -135,9 +135,15 @@ static int on_pages(struct kvmft_intake *intake, struct kvmft_conn *conn)
 	if (reason || err)
 		return err;
 
-	reason = kvmft_stage_add(stage, kvmft_conn_body(conn), runs,
-				 intake->pages,
-				 header->bulk >> KVMFT_WIRE_PAGE_SHIFT);
+	if (stage->full)
+		reason = kvmft_stage_place(stage, kvmft_conn_body(conn), runs,
+					   intake->pages,
+					   header->bulk >> KVMFT_WIRE_PAGE_SHIFT,
+					   intake->ops->place, intake);
+	else
+		reason = kvmft_stage_add(stage, kvmft_conn_body(conn), runs,
+					 intake->pages,
+					 header->bulk >> KVMFT_WIRE_PAGE_SHIFT);
 	if (reason)
 		return intake_refuse(intake, conn, reason);
 
@@ -218,8 +224,11 @@ static int on_commit(struct kvmft_intake *intake, struct kvmft_conn *conn)
 	}
 	if (reason)
 		return intake_refuse(intake, conn, reason);
-	if (!intake_commit(intake, conn))
+	if (!intake_commit(intake, conn)) {
+		if (intake->ops->refused)
+			intake->ops->refused(intake);
 		return kvmft_conn_fail(conn, KVMFT_REASON_CLOSED);
+	}
 
 	/*
 	 * From here on there is no way back, so no failure either: applying is
@@ -228,7 +237,7 @@ static int on_commit(struct kvmft_intake *intake, struct kvmft_conn *conn)
 	trace_kvmft_epoch_commit(intake->channel.name, header->generation,
 				 header->epoch, commit.pages, 0);
 	ack.stamp = commit.stamp;
-	ack.lease = 0;
+	ack.lease = intake->ops->lease ? intake->ops->lease(intake) : 0;
 	kvmft_wire_put_ack(body, &ack);
 	kvmft_channel_say(&intake->channel, KVMFT_WIRE_ACK, header->generation,
 			  header->epoch, body, sizeof(body));
@@ -237,6 +246,8 @@ static int on_commit(struct kvmft_intake *intake, struct kvmft_conn *conn)
 
 	intake->ops->commit(intake);
 	kvmft_stage_apply(stage, intake->ops->apply, intake);
+	if (intake->ops->applied)
+		intake->ops->applied(intake);
 	intake_publish(intake);
 	return 0;
 }
@@ -289,6 +300,7 @@ static int intake_frame(struct kvmft_intake *intake, struct kvmft_conn *conn)
 static void intake_run(struct kvmft_channel *channel, struct kvmft_conn *conn)
 {
 	struct kvmft_intake *intake = to_intake(channel);
+	struct kvmft_verdict verdict;
 	int err = 0;
 	bool got;
 
@@ -301,6 +313,10 @@ static void intake_run(struct kvmft_channel *channel, struct kvmft_conn *conn)
 
 	kvmft_stage_drop(&intake->stage);
 	intake_publish(intake);
+	if (intake->ops->lost) {
+		kvmft_conn_verdict(conn, &verdict);
+		intake->ops->lost(intake, &verdict);
+	}
 }
 
 static void intake_release(struct kvmft_channel *channel)
@@ -311,9 +327,22 @@ static void intake_release(struct kvmft_channel *channel)
 	intake->ops->release(intake);
 }
 
+static enum kvmft_reason intake_about(struct kvmft_channel *channel,
+				      const struct kvmft_wire_header *header,
+				      const u8 *body)
+{
+	struct kvmft_intake *intake = to_intake(channel);
+
+	if (intake->ops->about)
+		return intake->ops->about(intake, header, body);
+	kvmft_channel_say_detach(channel->pair, header->vm, KVMFT_REASON_NO_VM);
+	return 0;
+}
+
 static const struct kvmft_channel_ops intake_channel_ops = {
 	.run = intake_run,
 	.describe = intake_describe,
+	.about = intake_about,
 	.release = intake_release,
 };
 

@@ -18,16 +18,32 @@ struct kvmft_intake;
 
 /**
  * struct kvmft_intake_ops - what the user of an intake does
+ * @place: See &kvmft_stage_place_fn; the context is the intake. NULL if there is no
+ *	place for a full copy.
  * @prepare: Make sure that each page of the epoch can be applied: 0, or the reason
- *	why the epoch is aborted. The state is there too.
+ *	why the epoch is aborted. The state is there too. Of a full copy, they are
+ *	where they belong already.
+ * @refused: The epoch is thrown away after all, after prepare() or place().
+ * @lease: For how many ns, from the stamp of COMMIT, its output may leave.
  * @commit: The epoch is committed; take its state. Can't fail either.
  * @apply: See kvmft_stage_apply_fn; the context is the intake.
+ * @applied: All of it is applied.
+ * @lost: The source's connection has ended, or it never sent what it began.
+ * @about: As of &struct kvmft_channel_ops.
  * @release: The last reference is gone.
  */
 struct kvmft_intake_ops {
+	kvmft_stage_place_fn place;
 	u32 (*prepare)(struct kvmft_intake *intake);
+	void (*refused)(struct kvmft_intake *intake);
+	u64 (*lease)(struct kvmft_intake *intake);
 	void (*commit)(struct kvmft_intake *intake);
 	kvmft_stage_apply_fn apply;
+	void (*applied)(struct kvmft_intake *intake);
+	void (*lost)(struct kvmft_intake *intake, const struct kvmft_verdict *verdict);
+	enum kvmft_reason (*about)(struct kvmft_intake *intake,
+				   const struct kvmft_wire_header *header,
+				   const u8 *body);
 	void (*release)(struct kvmft_intake *intake);
 };
 

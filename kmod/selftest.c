@@ -213,7 +213,7 @@ static int send_epoch(struct synth *synth, u64 epoch)
 
 	kvmft_stream_reset(stream, GENERATION, epoch);
 	if (!(order->flags & KVMFT_SELFTEST_NO_BEGIN)) {
-		err = kvmft_stream_begin(stream);
+		err = kvmft_stream_begin(stream, 0);
 		synth->open = true;
 	}
 	if (!err && order->flags & KVMFT_SELFTEST_TWICE)

@@ -37,9 +37,29 @@ static void *zero_entry(void)
 	return xa_mk_value(0);
 }
 
+/* That of a page that is at its place: just its sum. */
+static void *sum_entry(u32 crc)
+{
+	return xa_mk_value((unsigned long)crc << 1 | 1);
+}
+
+static bool is_data(void *entry)
+{
+	return !xa_is_value(entry) || entry != zero_entry();
+}
+
+static u32 entry_crc(void *entry)
+{
+	if (entry == zero_entry())
+		return ZERO_CRC;
+	if (xa_is_value(entry))
+		return xa_to_value(entry) >> 1;
+	return page_private((struct page *)entry);
+}
+
 static u64 entry_term(unsigned long index, void *entry)
 {
-	u32 crc = xa_is_value(entry) ? ZERO_CRC : page_private((struct page *)entry);
+	u32 crc = entry_crc(entry);
 
 	return kvmft_wire_page_term(index_region(index), index_offset(index),
 				    crc);
@@ -137,11 +157,12 @@ static bool is_newer(const struct kvmft_stage *stage, u64 generation, u64 epoch)
  * @stage: the stage
  * @generation: the generation of who sends it
  * @epoch: its number, above that of any committed one of its generation
+ * @full: it is a full copy
  *
  * Return: 0, KVMFT_REASON_STALE, or KVMFT_REASON_PROTOCOL if another one is open
  */
 enum kvmft_reason kvmft_stage_begin(struct kvmft_stage *stage, u64 generation,
-				    u64 epoch)
+				    u64 epoch, bool full)
 {
 	if (stage->phase == KVMFT_STAGE_OPEN ||
 	    stage->phase == KVMFT_STAGE_COMMITTED)
@@ -151,6 +172,7 @@ enum kvmft_reason kvmft_stage_begin(struct kvmft_stage *stage, u64 generation,
 
 	stage->generation = generation;
 	stage->epoch = epoch;
+	stage->full = full;
 	stage->phase = KVMFT_STAGE_OPEN;
 	return 0;
 }
@@ -202,19 +224,18 @@ static int stage_put(struct kvmft_stage *stage, unsigned long index, void *entry
 	if (old) {
 		stage->sum -= entry_term(index, old);
 		stage->count--;
+		stage->data_count -= is_data(old);
 		if (!xa_is_value(old)) {
 			page = old;
 			kvmft_pool_put(&stage->pool, &page, 1);
-			stage->data_count--;
 			stage->charged -= KVMFT_WIRE_PAGE_SIZE;
 		}
 	}
-	if (new_leaf)
+	stage->data_count += is_data(entry);
+	if (new_leaf && !stage->full)
 		stage->charged += KVMFT_STAGE_LEAF;
-	if (!xa_is_value(entry)) {
-		stage->data_count++;
+	if (!xa_is_value(entry))
 		stage->charged += KVMFT_WIRE_PAGE_SIZE;
-	}
 	stage->count++;
 	stage->sum += entry_term(index, entry);
 	return 0;
@@ -279,6 +300,51 @@ enum kvmft_reason kvmft_stage_add(struct kvmft_stage *stage, const u8 *body,
 refuse:
 	kvmft_pool_put(&stage->pool, pages + taken, count - taken);
 	return kvmft_stage_refuse(stage, reason);
+}
+
+/**
+ * kvmft_stage_place() - put the pages of one frame of a full copy to their place
+ * @stage: the stage, after kvmft_stage_check()
+ * @body: body of the frame, which kvmft_wire_get_pages() accepted
+ * @runs: its runs
+ * @pages: pages from the stage's pool, with the bulk in them; they are back in the
+ *	pool afterwards
+ * @count: how many
+ * @place: gets each page
+ * @context: passed on to @place
+ *
+ * Return: 0, or the reason why the epoch is thrown away
+ */
+enum kvmft_reason kvmft_stage_place(struct kvmft_stage *stage, const u8 *body,
+				    u32 runs, struct page **pages, u32 count,
+				    kvmft_stage_place_fn place, void *context)
+{
+	enum kvmft_reason reason = 0;
+	struct kvmft_wire_run run;
+	u32 taken = 0;
+	u32 i, n;
+
+	for (i = 0; i < runs && !reason; i++) {
+		unsigned long index;
+
+		kvmft_wire_get_run(body, i, &run);
+		index = place_index(run.region, run.offset);
+		for (n = 0; n < run.pages && !reason; n++, index++) {
+			struct page *page = run.flags & KVMFT_WIRE_RUN_ZERO ?
+					    NULL : pages[taken++];
+			void *entry = page ? sum_entry(page_crc(page, KVMFT_WIRE_PAGE_SIZE)) :
+					     zero_entry();
+
+			reason = place(context, run.region,
+				       run.offset + ((u64)n << KVMFT_WIRE_PAGE_SHIFT), page);
+			if (!reason && stage_put(stage, index, entry))
+				reason = KVMFT_REASON_MEMORY;
+			if (!(n % 64))
+				cond_resched();
+		}
+	}
+	kvmft_pool_put(&stage->pool, pages, count);
+	return reason ? kvmft_stage_refuse(stage, reason) : 0;
 }
 
 /**
@@ -413,6 +479,11 @@ void kvmft_stage_apply(struct kvmft_stage *stage, kvmft_stage_apply_fn apply,
 	if (WARN_ON_ONCE(stage->phase != KVMFT_STAGE_COMMITTED))
 		return;
 
+	/* What a full copy has is at its place. */
+	if (stage->full) {
+		kvmft_stage_drop(stage);
+		return;
+	}
 	xa_for_each(&stage->pages, index, entry) {
 		struct page *page = xa_is_value(entry) ? NULL : entry;
 

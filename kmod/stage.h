@@ -10,8 +10,9 @@
  *
  * The memory of an epoch is bounded by a ceiling: its pages, its state and
  * KVMFT_STAGE_LEAF bytes of bookkeeping for each aligned block of 64 pages that it
- * touches. What is being received while an epoch is below the ceiling, one frame
- * at most, comes on top of it.
+ * touches. A full copy isn't staged: its pages are at their place already, only their
+ * sums are kept here, and the ceiling doesn't count them. What is being received while
+ * an epoch is below the ceiling, one frame at most, comes on top of it.
  */
 #ifndef _KVMFT_STAGE_H
 #define _KVMFT_STAGE_H
@@ -47,13 +48,14 @@ enum kvmft_stage_phase {
  * @phase: See there.
  * @generation: Of the open epoch.
  * @epoch: Its number.
+ * @full: It is a full copy.
  * @committed_generation: Of the last one that was committed.
  * @committed_epoch: Its number; 0 if there was none.
  * @pool: Where pages come from and go back to.
  * @ceiling: Most bytes that may be staged.
  * @charged: Bytes that are staged.
  * @leaf: Block of 64 pages that the last page was in.
- * @pages: Pages by region and offset; zero ones are a value.
+ * @pages: Pages by region and offset; a value if they are zero, or elsewhere.
  * @state: Pages of the state by their number.
  * @count: Entries of @pages.
  * @data_count: Those of them that aren't zero.
@@ -66,6 +68,7 @@ struct kvmft_stage {
 	enum kvmft_stage_phase phase;
 	u64 generation;
 	u64 epoch;
+	bool full;
 	u64 committed_generation;
 	u64 committed_epoch;
 	struct kvmft_pool pool;
@@ -90,17 +93,27 @@ struct kvmft_stage {
 typedef struct page *(*kvmft_stage_apply_fn)(void *context, u32 region,
 					     u64 offset, struct page *page);
 
+/*
+ * Puts a page of a full copy to its place: the contents, or NULL for one that is all
+ * zero. Returns 0, or the reason why the epoch is thrown away.
+ */
+typedef enum kvmft_reason (*kvmft_stage_place_fn)(void *context, u32 region,
+						  u64 offset, struct page *page);
+
 /* Sees where one page of an epoch belongs; what isn't 0 ends the walk. */
 typedef int (*kvmft_stage_walk_fn)(void *context, u32 region, u64 offset);
 
 void kvmft_stage_init(struct kvmft_stage *stage, u64 ceiling, u32 keep);
 void kvmft_stage_destroy(struct kvmft_stage *stage);
 enum kvmft_reason kvmft_stage_begin(struct kvmft_stage *stage, u64 generation,
-				    u64 epoch);
+				    u64 epoch, bool full);
 enum kvmft_reason kvmft_stage_check(struct kvmft_stage *stage, u64 generation,
 				    u64 epoch, u32 bulk);
 enum kvmft_reason kvmft_stage_add(struct kvmft_stage *stage, const u8 *body,
 				  u32 runs, struct page **pages, u32 count);
+enum kvmft_reason kvmft_stage_place(struct kvmft_stage *stage, const u8 *body,
+				    u32 runs, struct page **pages, u32 count,
+				    kvmft_stage_place_fn place, void *context);
 enum kvmft_reason kvmft_stage_add_state(struct kvmft_stage *stage,
 					const struct kvmft_wire_state *state,
 					struct page **pages, u32 len);

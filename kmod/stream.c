@@ -124,12 +124,16 @@ void kvmft_stream_reset(struct kvmft_stream *stream, u64 generation, u64 epoch)
 /**
  * kvmft_stream_begin() - begin an epoch
  * @stream: the stream, after kvmft_stream_reset()
+ * @flags: KVMFT_WIRE_BEGIN_FULL or 0
  *
  * Return: 0 or a negative errno
  */
-int kvmft_stream_begin(struct kvmft_stream *stream)
+int kvmft_stream_begin(struct kvmft_stream *stream, u32 flags)
 {
-	struct kvmft_wire_begin begin = { .stamp = ktime_get_boottime_ns() };
+	struct kvmft_wire_begin begin = {
+		.flags = flags,
+		.stamp = ktime_get_boottime_ns(),
+	};
 	u8 body[KVMFT_WIRE_BEGIN_LEN];
 
 	trace_kvmft_epoch_begin(stream->channel->name, stream->generation,

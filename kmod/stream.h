@@ -74,7 +74,7 @@ struct kvmft_stream *kvmft_stream_alloc(struct kvmft_channel *channel,
 void kvmft_stream_free(struct kvmft_stream *stream);
 
 void kvmft_stream_reset(struct kvmft_stream *stream, u64 generation, u64 epoch);
-int kvmft_stream_begin(struct kvmft_stream *stream);
+int kvmft_stream_begin(struct kvmft_stream *stream, u32 flags);
 int kvmft_stream_page(struct kvmft_stream *stream, u32 region, u64 offset,
 		      struct page *page);
 int kvmft_stream_flush(struct kvmft_stream *stream);

@@ -61,6 +61,7 @@ struct slot {
 static struct {
 	enum kvmft_stage_phase phase;
 	u64 generation, epoch;
+	bool full;
 	u64 committed_generation, committed_epoch;
 	u64 ceiling, charged;
 	u64 count, data_count;
@@ -137,7 +138,7 @@ static enum kvmft_reason model_refuse(enum kvmft_reason reason)
 	return reason;
 }
 
-static enum kvmft_reason model_begin(u64 generation, u64 epoch)
+static enum kvmft_reason model_begin(u64 generation, u64 epoch, bool full)
 {
 	if (model.phase == KVMFT_STAGE_OPEN)
 		return model_refuse(KVMFT_REASON_PROTOCOL);
@@ -147,6 +148,7 @@ static enum kvmft_reason model_begin(u64 generation, u64 epoch)
 	model_forget(KVMFT_STAGE_OPEN);
 	model.generation = generation;
 	model.epoch = epoch;
+	model.full = full;
 	return 0;
 }
 
@@ -165,6 +167,7 @@ static void model_put(u32 region, u64 offset, int content)
 {
 	struct slot *leaf = find(model.leaves, region, offset >> 18);
 	struct slot *page = find(model.pages, region, offset);
+	u64 charged = model.charged;
 
 	if (leaf->epoch != model.now)
 		model.charged += PAGE;
@@ -176,6 +179,9 @@ static void model_put(u32 region, u64 offset, int content)
 	*page = (struct slot) { model.now, region, offset, content };
 	if (content != ZERO)
 		model.data_count++, model.charged += PAGE;
+	/* A full copy is somewhere else already. */
+	if (model.full)
+		model.charged = charged;
 }
 
 static u64 model_sum(void)
@@ -217,8 +223,8 @@ static void compare(void)
 	must(stage.committed_epoch == model.committed_epoch);
 	must(stage.committed_generation == model.committed_generation);
 	must(stage.pool.count <= stage.pool.keep);
-	must((u64)shim_pages == stage.pool.count + model.data_count + state_pages +
-				taker.count);
+	must((u64)shim_pages == stage.pool.count + (model.full ? 0 : model.data_count) +
+				state_pages + taker.count);
 	if (!model.count && !model.state_got)
 		must(!shim_nodes);
 	must(!shim_warnings);
@@ -255,6 +261,34 @@ static struct page *take_page(void *context, u32 region, u64 offset, struct page
 	return other;
 }
 
+/**
+ * struct frame - one that arrives
+ * @header: Encoded.
+ * @body: Encoded.
+ * @bulk: What follows; the content byte of each page, and their number.
+ */
+static struct frame {
+	u8 header[KVMFT_WIRE_HEADER_LEN];
+	u8 body[KVMFT_WIRE_PAGES_HEAD + KVMFT_WIRE_RUNS_MAX * KVMFT_WIRE_RUN_LEN];
+	u8 bulk[256];
+} frame;
+
+/* Gets what the frame says, in its order; the highest region has no place. */
+static enum kvmft_reason take_place(void *context, u32 region, u64 offset,
+				    struct page *page)
+{
+	u8 content[PAGE];
+
+	must(context == &taker);
+	if (region == KVMFT_WIRE_REGION_MAX)
+		return KVMFT_REASON_LAYOUT;
+	if (page) {
+		memset(content, frame.bulk[taker.seen++], PAGE);
+		must(!memcmp(page_address(page), content, PAGE));
+	}
+	return 0;
+}
+
 /* Sees what take_page() is going to get. */
 static int look(void *context, u32 region, u64 offset)
 {
@@ -270,21 +304,9 @@ static void apply(void)
 	must(taker.seen == (model.count < 200 ? model.count : 200));
 	taker.seen = 0;
 	kvmft_stage_apply(&stage, take_page, &taker);
-	must(taker.seen == model.count);
+	must(taker.seen == (model.full ? 0 : model.count));
 	model_forget(KVMFT_STAGE_IDLE);
 }
-
-/**
- * struct frame - one that arrives
- * @header: Encoded.
- * @body: Encoded.
- * @bulk: What follows; the content byte of each page, and their number.
- */
-static struct frame {
-	u8 header[KVMFT_WIRE_HEADER_LEN];
-	u8 body[KVMFT_WIRE_PAGES_HEAD + KVMFT_WIRE_RUNS_MAX * KVMFT_WIRE_RUN_LEN];
-	u8 bulk[256];
-} frame;
 
 static enum kvmft_reason receive_pages(struct page **pages, u32 bulk)
 {
@@ -323,6 +345,10 @@ static enum kvmft_reason on_pages(const struct kvmft_wire_header *header, const 
 		u32 count = number(bytes + 4, 2);
 
 		for (u32 n = 0; n < count && !*predicted; n++) {
+			if (model.full && number(bytes, 4) == KVMFT_WIRE_REGION_MAX) {
+				*predicted = model_refuse(KVMFT_REASON_LAYOUT);
+				break;
+			}
 			model_put(number(bytes, 4), number(bytes + 8, 8) + (u64)n * PAGE,
 				  bytes[6] ? ZERO : frame.bulk[taken++]);
 			if (model.charged > model.ceiling)
@@ -337,6 +363,10 @@ static enum kvmft_reason on_pages(const struct kvmft_wire_header *header, const 
 	reason = receive_pages(pages, header->bulk);
 	if (reason)
 		return reason;
+	taker.seen = 0;
+	if (stage.full)
+		return kvmft_stage_place(&stage, body, runs, pages, header->bulk / PAGE,
+					 take_place, &taker);
 	return kvmft_stage_add(&stage, body, runs, pages, header->bulk / PAGE);
 }
 
@@ -423,8 +453,10 @@ static void deliver(u8 type, u32 len, u32 bulk, u64 generation, u64 epoch)
 	switch (header.type) {
 	case KVMFT_WIRE_BEGIN:
 		must(!kvmft_wire_get_begin(body, len, &begin));
-		predicted = model_begin(header.generation, header.epoch);
-		reason = kvmft_stage_begin(&stage, header.generation, header.epoch);
+		predicted = model_begin(header.generation, header.epoch,
+					begin.flags & KVMFT_WIRE_BEGIN_FULL);
+		reason = kvmft_stage_begin(&stage, header.generation, header.epoch,
+					   begin.flags & KVMFT_WIRE_BEGIN_FULL);
 		break;
 	case KVMFT_WIRE_PAGES:
 		reason = on_pages(&header, body, &predicted);
@@ -449,8 +481,12 @@ static void deliver(u8 type, u32 len, u32 bulk, u64 generation, u64 epoch)
 
 static void begin_step(void)
 {
-	const struct kvmft_wire_begin begin = { .stamp = 1 };
+	struct kvmft_wire_begin begin = { .stamp = 1 };
 	u8 epoch = take(1);
+
+	/* Those from 32 on are full copies. */
+	if (epoch & 0x20)
+		begin.flags = KVMFT_WIRE_BEGIN_FULL;
 
 	deliver(KVMFT_WIRE_BEGIN, kvmft_wire_put_begin(frame.body, &begin), 0,
 		epoch >> 6, epoch & 63);

@@ -19,6 +19,7 @@
 #define OK KVMFT_REASON_NONE
 #define MEMORY KVMFT_REASON_MEMORY
 #define MISMATCH KVMFT_REASON_MISMATCH
+#define LAYOUT KVMFT_REASON_LAYOUT
 #define NOT_BEGUN KVMFT_REASON_NOT_BEGUN
 #define PROTOCOL KVMFT_REASON_PROTOCOL
 #define STALE KVMFT_REASON_STALE
@@ -74,6 +75,18 @@ static bool next_run(const char **text, struct kvmft_wire_run *run, const char *
 }
 
 /* Hands a frame of pages to the stage, in the steps of who receives one. */
+/* Where a full copy goes: 64 pages of region 0, by their first letters. */
+static char placed[64];
+
+static enum kvmft_reason take_place(void *context, u32 region, u64 offset,
+				    struct page *page)
+{
+	if (region || offset / PAGE >= sizeof(placed))
+		return LAYOUT;
+	placed[offset / PAGE] = page ? *(char *)page_address(page) : '.';
+	return OK;
+}
+
 static enum kvmft_reason give(struct kvmft_stage *stage, u64 epoch, const char *frame)
 {
 	static u8 body[KVMFT_WIRE_PAGES_HEAD + 256 * KVMFT_WIRE_RUN_LEN];
@@ -102,6 +115,8 @@ static enum kvmft_reason give(struct kvmft_stage *stage, u64 epoch, const char *
 		return kvmft_stage_refuse(stage, MEMORY);
 	for (u32 i = 0; i < count; i++)
 		memset(page_address(pages[i]), content[i], PAGE);
+	if (stage->full)
+		return kvmft_stage_place(stage, body, runs, pages, count, take_place, NULL);
 	return kvmft_stage_add(stage, body, runs, pages, count);
 }
 
@@ -264,7 +279,7 @@ static void epochs(void)
 		struct kvmft_wire_commit commit = commit_of(known[i].committed);
 
 		seen.keep = i & 1;
-		check_eq(kvmft_stage_begin(&stage, GENERATION, ++epoch), OK, "begin");
+		check_eq(kvmft_stage_begin(&stage, GENERATION, ++epoch, false), OK, "begin");
 		for (int n = 0; n < 4 && known[i].frames[n]; n++)
 			check_eq(give(&stage, epoch, known[i].frames[n]), OK, "%s",
 				 known[i].frames[n]);
@@ -277,6 +292,35 @@ static void epochs(void)
 	kvmft_stage_destroy(&stage);
 }
 
+/* A full copy is at its place at once, isn't charged, and is summed up all the same. */
+static void full_copies(void)
+{
+	static struct seen seen;
+	const char *whole = "0:1=a 0:2=x 0:3=.";
+	struct kvmft_wire_commit commit = commit_of(whole);
+	struct kvmft_stage stage;
+
+	kvmft_stage_init(&stage, ROOM, 8);
+	check_eq(kvmft_stage_begin(&stage, GENERATION, 1, true), OK, "begin");
+	check_eq(give(&stage, 1, "0:1=ab 0:3=c"), OK, "pages");
+	check_eq(give(&stage, 1, "0:2=x 0:3=."), OK, "later versions");
+	check(!memcmp(placed + 1, "ax.", 3), "all is at its place");
+	check_eq(stage.charged, 0, "charged");
+	check_eq(kvmft_stage_verify(&stage, GENERATION, 1, &commit), OK, "verify");
+	kvmft_stage_commit(&stage);
+	kvmft_stage_apply(&stage, see, &seen);
+	check_eq(seen.count, 0, "pages handed over");
+	check_empty(&stage, whole);
+
+	kvmft_stage_begin(&stage, GENERATION, 2, true);
+	check_eq(give(&stage, 2, "0:1=a 0:2=y 0:3=."), OK, "other pages");
+	check_eq(kvmft_stage_verify(&stage, GENERATION, 2, &commit), MISMATCH, "verify");
+	kvmft_stage_begin(&stage, GENERATION, 3, true);
+	check_eq(give(&stage, 3, "0:70=a"), LAYOUT, "a page without a place");
+	check_eq(give(&stage, 3, "0:1=a"), NOT_BEGUN, "what comes after it");
+	kvmft_stage_destroy(&stage);
+}
+
 static void kept_pages(void)
 {
 	static struct seen seen;
@@ -284,7 +328,7 @@ static void kept_pages(void)
 
 	seen.keep = true;
 	kvmft_stage_init(&stage, ROOM, 8);
-	kvmft_stage_begin(&stage, GENERATION, 1);
+	kvmft_stage_begin(&stage, GENERATION, 1, false);
 	give(&stage, 1, "0:0=abc 0:3=.");
 	commit_and_apply(&stage, 1, "0:0=a 0:1=b 0:2=c 0:3=.", &seen);
 	check_eq(seen.count, 1, "pages kept");
@@ -301,7 +345,7 @@ static void walks(void)
 	struct kvmft_stage stage;
 
 	kvmft_stage_init(&stage, ROOM, 2);
-	kvmft_stage_begin(&stage, GENERATION, 1);
+	kvmft_stage_begin(&stage, GENERATION, 1, false);
 	check_eq(kvmft_stage_walk(&stage, look, &seen), 0, "nothing to see");
 	check(!*seen.text, "saw %s", seen.text);
 	give(&stage, 1, "1:0=a 0:7=. 0:2=b");
@@ -344,7 +388,7 @@ static void ceilings(void)
 		u32 state = known[i / 2].state;
 
 		kvmft_stage_init(&stage, known[i / 2].needed - low, 2);
-		kvmft_stage_begin(&stage, GENERATION, 1);
+		kvmft_stage_begin(&stage, GENERATION, 1, false);
 		for (int n = 0; n < 4 && frame[n] && !reason; n++)
 			reason = give(&stage, 1, frame[n]);
 		if (state && !reason)
@@ -354,7 +398,7 @@ static void ceilings(void)
 		if (low) {
 			check_empty(&stage, "too big");
 			check_eq(give(&stage, 1, "0:0=."), NOT_BEGUN, "the rest of it");
-			check_eq(kvmft_stage_begin(&stage, GENERATION, 2), OK, "the next");
+			check_eq(kvmft_stage_begin(&stage, GENERATION, 2, false), OK, "the next");
 		}
 		kvmft_stage_destroy(&stage);
 	}
@@ -366,15 +410,15 @@ static void check_before_receiving(void)
 	struct kvmft_stage stage;
 
 	kvmft_stage_init(&stage, 8 * PAGE, 2);
-	kvmft_stage_begin(&stage, GENERATION, 1);
+	kvmft_stage_begin(&stage, GENERATION, 1, false);
 	check_eq(kvmft_stage_check(&stage, GENERATION, 1, 8 * PAGE), OK, "all of it");
 	check_eq(kvmft_stage_check(&stage, GENERATION, 1, 8 * PAGE + 1), TOO_BIG, "more");
-	kvmft_stage_begin(&stage, GENERATION, 1);
+	kvmft_stage_begin(&stage, GENERATION, 1, false);
 	check_eq(give(&stage, 1, "0:0=abcdefg"), OK, "up to the ceiling");
 	check_eq(give(&stage, 1, "0:0=hijklmn"), OK, "replaced at the ceiling");
 	check_eq(give(&stage, 1, "0:7=o"), TOO_BIG, "another page");
 	check_empty(&stage, "too big");
-	kvmft_stage_begin(&stage, GENERATION, 1);
+	kvmft_stage_begin(&stage, GENERATION, 1, false);
 	check_eq(give(&stage, 1, "0:0=abcd"), OK, "half of it");
 	check_eq(give(&stage, 1, "0:4=efghij"), TOO_BIG, "in the middle of a frame");
 	check_empty(&stage, "too big");
@@ -405,7 +449,7 @@ static void mismatches(void)
 		commit.state_crc ^= i == 4;
 
 		epoch++;
-		kvmft_stage_begin(&stage, GENERATION, epoch);
+		kvmft_stage_begin(&stage, GENERATION, epoch, false);
 		give(&stage, epoch, "5:9=b 0:1=.");
 		give_state(&stage, epoch, 0, 8193, 4096, 's');
 		give(&stage, epoch, "0:0=a");
@@ -456,7 +500,7 @@ static void states(void)
 
 	kvmft_stage_init(&stage, ROOM, 2);
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
-		kvmft_stage_begin(&stage, GENERATION, 1);
+		kvmft_stage_begin(&stage, GENERATION, 1, false);
 		for (int n = 0; n < 3 && known[i].piece[n].len; n++) {
 			bool last = n == 2 || !known[i].piece[n + 1].len;
 
@@ -485,43 +529,43 @@ static void order(void)
 	kvmft_stage_drop(&stage);
 	check_eq(commit_stage(&stage, GENERATION, 1, &nothing), NOT_BEGUN,
 		 "commit before any");
-	check_eq(kvmft_stage_begin(&stage, 0, 0), STALE, "0 of 0");
+	check_eq(kvmft_stage_begin(&stage, 0, 0, false), STALE, "0 of 0");
 
-	check_eq(kvmft_stage_begin(&stage, GENERATION, 5), OK, "begin");
+	check_eq(kvmft_stage_begin(&stage, GENERATION, 5, false), OK, "begin");
 	check_eq(give(&stage, 4, "0:0=a"), PROTOCOL, "pages of another one");
-	check_eq(kvmft_stage_begin(&stage, GENERATION, 5), OK, "begin");
+	check_eq(kvmft_stage_begin(&stage, GENERATION, 5, false), OK, "begin");
 	check_eq(kvmft_stage_check(&stage, GENERATION + 1, 5, 0), PROTOCOL,
 		 "another generation");
-	check_eq(kvmft_stage_begin(&stage, GENERATION, 5), OK, "begin");
+	check_eq(kvmft_stage_begin(&stage, GENERATION, 5, false), OK, "begin");
 	check_eq(commit_stage(&stage, GENERATION, 6, &nothing), PROTOCOL,
 		 "commit of another one");
-	check_eq(kvmft_stage_begin(&stage, GENERATION, 5), OK, "begin");
+	check_eq(kvmft_stage_begin(&stage, GENERATION, 5, false), OK, "begin");
 	check_eq(give(&stage, 5, "0:0=a"), OK, "pages");
-	check_eq(kvmft_stage_begin(&stage, GENERATION, 6), PROTOCOL, "begin twice");
+	check_eq(kvmft_stage_begin(&stage, GENERATION, 6, false), PROTOCOL, "begin twice");
 	check_empty(&stage, "begun twice");
 	check_eq(give(&stage, 6, "0:0=a"), NOT_BEGUN, "pages then");
 
-	check_eq(kvmft_stage_begin(&stage, GENERATION, 5), OK, "begin");
+	check_eq(kvmft_stage_begin(&stage, GENERATION, 5, false), OK, "begin");
 	check_eq(give(&stage, 5, "0:0=a"), OK, "pages");
 	check_eq(kvmft_stage_refuse(&stage, KVMFT_REASON_GONE), KVMFT_REASON_GONE,
 		 "refuse");
 	check_empty(&stage, "refused");
-	check_eq(kvmft_stage_begin(&stage, GENERATION, 5), OK, "begin");
+	check_eq(kvmft_stage_begin(&stage, GENERATION, 5, false), OK, "begin");
 	commit_and_apply(&stage, 5, "", seen);
 
-	check_eq(kvmft_stage_begin(&stage, GENERATION, 5), STALE, "the same");
+	check_eq(kvmft_stage_begin(&stage, GENERATION, 5, false), STALE, "the same");
 	check_eq(give(&stage, 5, "0:0=a"), NOT_BEGUN, "pages of it");
-	check_eq(kvmft_stage_begin(&stage, GENERATION, 4), STALE, "the one before");
-	check_eq(kvmft_stage_begin(&stage, GENERATION - 1, 9), STALE,
+	check_eq(kvmft_stage_begin(&stage, GENERATION, 4, false), STALE, "the one before");
+	check_eq(kvmft_stage_begin(&stage, GENERATION - 1, 9, false), STALE,
 		 "an older generation");
-	check_eq(kvmft_stage_begin(&stage, GENERATION, 6), OK, "the next");
+	check_eq(kvmft_stage_begin(&stage, GENERATION, 6, false), OK, "the next");
 	kvmft_stage_drop(&stage);
-	check_eq(kvmft_stage_begin(&stage, GENERATION + 1, 1), OK, "a new generation");
+	check_eq(kvmft_stage_begin(&stage, GENERATION + 1, 1, false), OK, "a new generation");
 	kvmft_stage_drop(&stage);
 
 	shim_warnings = 0;
 	*seen->text = '\0';
-	kvmft_stage_begin(&stage, GENERATION, 9);
+	kvmft_stage_begin(&stage, GENERATION, 9, false);
 	give(&stage, 9, "0:0=a");
 	kvmft_stage_apply(&stage, see, seen);
 	check_eq(shim_warnings, 1, "warnings of apply without commit");
@@ -559,14 +603,14 @@ static void no_memory(void)
 
 		for (n = 0; reason && n < 200; n++) {
 			kvmft_stage_init(&stage, 2 * ROOM, keep);
-			kvmft_stage_begin(&stage, GENERATION, 1);
+			kvmft_stage_begin(&stage, GENERATION, 1, false);
 			shim_allocations_left = n;
 			reason = whole_epoch(&stage, 1);
 			shim_allocations_left = -1;
 			if (reason) {
 				check_eq(reason, MEMORY, "allocation %ld", n);
 				check_empty(&stage, "no memory");
-				check_eq(kvmft_stage_begin(&stage, GENERATION, 1), OK,
+				check_eq(kvmft_stage_begin(&stage, GENERATION, 1, false), OK,
 					 "begin after allocation %ld", n);
 				check_eq(whole_epoch(&stage, 1), OK, "again, %ld", n);
 			}
@@ -607,7 +651,7 @@ static void large_epoch(void)
 		commit.sum += kvmft_wire_page_term(0, i * PAGE, ZERO_CRC);
 	kvmft_stage_init(&stage, 1024 * PAGE, 0);
 	for (u64 epoch = 1; epoch < 3; epoch++) {
-		kvmft_stage_begin(&stage, GENERATION, epoch);
+		kvmft_stage_begin(&stage, GENERATION, epoch, false);
 		for (u64 times = 0; times < epoch; times++)
 			check_eq(kvmft_stage_add(&stage, body, 1, NULL, 0), OK, "add");
 		check_eq(stage.charged, 1024 * PAGE, "charged");
@@ -671,6 +715,7 @@ static void pools(void)
 
 const struct unit_test stage_tests[] = {
 	{ "an epoch is committed with the last version of each page, in order", epochs },
+	{ "a full copy goes to its place at once", full_copies },
 	{ "who applies pages may keep them", kept_pages },
 	{ "where pages belong can be seen, up to the first that isn't wanted", walks },
 	{ "an epoch may be as large as the ceiling, and not larger", ceilings },

@@ -105,7 +105,8 @@ static void run(const struct unit_test *test, int number)
 
 int main(void)
 {
-	const struct unit_test *all[] = { header_tests, body_tests, stage_tests };
+	const struct unit_test *all[] = { header_tests, body_tests, stage_tests,
+					   pageset_tests };
 	int number = 0;
 	int bad = 0;
 

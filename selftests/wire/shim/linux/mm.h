@@ -4,6 +4,7 @@
 
 #include <linux/gfp.h>
 #include <linux/kernel.h>
+#include <stdlib.h>
 
 /* The page itself is memory of its own, so that AddressSanitizer sees its ends. */
 struct page {
@@ -25,5 +26,9 @@ static inline void *page_address(struct page *page)
 {
 	return page->memory;
 }
+
+#define GFP_KERNEL_ACCOUNT GFP_KERNEL
+#define kvcalloc(count, size, flags) calloc(count, size)
+#define kvfree(memory) free(memory)
 
 #endif /* _SHIM_MM_H */

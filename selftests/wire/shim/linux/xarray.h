@@ -29,6 +29,11 @@ static inline void *xa_mk_value(unsigned long value)
 	return (void *)(value << 1 | 1);
 }
 
+static inline unsigned long xa_to_value(const void *entry)
+{
+	return (unsigned long)entry >> 1;
+}
+
 static inline bool xa_is_value(const void *entry)
 {
 	return (unsigned long)entry & 1;
