@@ -164,6 +164,30 @@ int kvmft_channel_say(struct kvmft_channel *channel, u8 type, u64 generation,
 }
 
 /**
+ * kvmft_channel_reply() - answer a frame about this guest on the control connection
+ * @channel: the channel
+ * @type: &enum kvmft_wire_type
+ * @body: its body
+ * @len: length of that
+ *
+ * Return: as kvmft_channel_say()
+ */
+int kvmft_channel_reply(struct kvmft_channel *channel, u8 type, const u8 *body,
+			u32 len)
+{
+	struct kvmft_wire_header header = {
+		.type = type,
+		.flags = KVMFT_WIRE_REPLY,
+		.body = len,
+		.vm = READ_ONCE(channel->vm),
+	};
+
+	if (!header.vm)
+		return -ENOTCONN;
+	return kvmft_pair_send(channel->pair, &header, body);
+}
+
+/**
  * kvmft_channel_say_detach() - tell the other end that a guest isn't attached here
  * @pair: the pair
  * @vm: the guest
@@ -410,6 +434,7 @@ int kvmft_channel_start(struct kvmft_channel *channel, struct kvmft_pair *pair,
 	channel->kind = kind;
 	strscpy(channel->name, name, sizeof(channel->name));
 	init_waitqueue_head(&channel->wait);
+	init_completion(&channel->ended);
 	spin_lock_init(&channel->lock);
 
 	err = kvmft_fault(KVMFT_FAULT_CHANNEL_START);
@@ -481,6 +506,7 @@ static void channel_finish(struct kvmft_channel *channel)
 		kvmft_channel_say_detach(channel->pair, vm, KVMFT_REASON_GONE);
 	kvmft_channel_lose(channel, true);
 	kthread_stop(channel->thread);
+	complete_all(&channel->ended);
 	kvmft_channel_put(channel);
 }
 
@@ -502,6 +528,8 @@ void kvmft_channel_stop(struct kvmft_channel *channel)
 
 	if (mine)
 		channel_finish(channel);
+	else
+		wait_for_completion(&channel->ended);
 }
 
 /**
@@ -551,6 +579,23 @@ void kvmft_channels_down(struct kvmft_pair *pair)
 	mutex_lock(&pair->channels_lock);
 	list_for_each_entry(channel, &pair->channels, list)
 		kvmft_channel_lose(channel, false);
+	mutex_unlock(&pair->channels_lock);
+}
+
+/**
+ * kvmft_channels_lease() - the peer permits output
+ * @pair: the pair
+ * @until: for so long, CLOCK_BOOTTIME in ns
+ */
+void kvmft_channels_lease(struct kvmft_pair *pair, u64 until)
+{
+	struct kvmft_channel *channel;
+
+	mutex_lock(&pair->channels_lock);
+	list_for_each_entry(channel, &pair->channels, list) {
+		if (channel->source && channel->ops->lease && READ_ONCE(channel->attached))
+			channel->ops->lease(channel, until);
+	}
 	mutex_unlock(&pair->channels_lock);
 }
 

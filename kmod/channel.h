@@ -12,6 +12,7 @@
 #ifndef _KVMFT_CHANNEL_H
 #define _KVMFT_CHANNEL_H
 
+#include <linux/completion.h>
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/spinlock.h>
@@ -34,6 +35,10 @@ struct task_struct;
  *	channel's thread.
  * @describe: Of a sink: fill in the answer to ATTACH, with the generation and epoch
  *	last committed. In the control connection's thread; must not wait.
+ * @about: LAYOUT or CONFIG came: the reason why the connection is to end, or 0. In the
+ *	control connection's thread; must not wait. NULL for those that have none.
+ * @lease: Of a source: output may leave until then, CLOCK_BOOTTIME in ns. In the
+ *	control connection's thread; must not wait. NULL if nobody wants to know.
  * @release: The last reference is gone.
  */
 struct kvmft_channel_ops {
@@ -41,6 +46,10 @@ struct kvmft_channel_ops {
 	void (*describe)(struct kvmft_channel *channel,
 			 struct kvmft_wire_header *header,
 			 struct kvmft_wire_attach *attach);
+	enum kvmft_reason (*about)(struct kvmft_channel *channel,
+				   const struct kvmft_wire_header *header,
+				   const u8 *body);
+	void (*lease)(struct kvmft_channel *channel, u64 until);
 	void (*release)(struct kvmft_channel *channel);
 };
 
@@ -72,6 +81,7 @@ struct kvmft_outcome {
  * @kind: &enum kvmft_wire_attach_kind.
  * @name: The guest.
  * @thread: See above.
+ * @ended: It has.
  * @wait: Woken by every change of what follows.
  * @lock: Protects all that follows.
  * @stopping: Set once, when the channel is being removed.
@@ -93,6 +103,7 @@ struct kvmft_channel {
 	u8 kind;
 	char name[KVMFT_WIRE_VM_NAME_LEN];
 	struct task_struct *thread;
+	struct completion ended;
 	wait_queue_head_t wait;
 
 	spinlock_t lock;	/* what follows */
@@ -120,6 +131,8 @@ void kvmft_channel_outcome(struct kvmft_channel *channel,
 			   struct kvmft_outcome *outcome);
 int kvmft_channel_say(struct kvmft_channel *channel, u8 type, u64 generation,
 		      u64 epoch, const u8 *body, u32 len);
+int kvmft_channel_reply(struct kvmft_channel *channel, u8 type, const u8 *body,
+			u32 len);
 
 /* For control: under the pair's lock of channels. */
 struct kvmft_channel *kvmft_channel_by_name(struct kvmft_pair *pair, u8 kind,
@@ -132,6 +145,7 @@ void kvmft_channel_lose(struct kvmft_channel *channel, bool stop);
 void kvmft_channels_up(struct kvmft_pair *pair);
 void kvmft_channels_down(struct kvmft_pair *pair);
 void kvmft_channels_stop(struct kvmft_pair *pair);
+void kvmft_channels_lease(struct kvmft_pair *pair, u64 until);
 bool kvmft_channels_expect(struct kvmft_pair *pair, u32 vm);
 bool kvmft_channels_offer(struct kvmft_pair *pair, u32 vm, struct kvmft_conn *conn);
 

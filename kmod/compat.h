@@ -82,6 +82,68 @@ static inline int kvmft_sock_splice_pages(struct socket *sock, struct msghdr *ms
 #define kvmft_dump_attrs(cb) (genl_info_dump(cb)->attrs)
 #endif
 
+/* Address spaces of a VM's slots: the second is that of system management mode. */
+#if KVMFT_KERNEL < 6008
+#define KVMFT_ADDRESS_SPACES KVM_ADDRESS_SPACE_NUM
+#else
+#define KVMFT_ADDRESS_SPACES KVM_MAX_NR_ADDRESS_SPACES
+#endif
+
+/* Makes or changes a slot, under the lock of slots; a macro, to need no header of KVM's here. */
+#if KVMFT_KERNEL < 6008
+#define kvmft_memory_region_arg kvm_userspace_memory_region
+#else
+#define kvmft_memory_region_arg kvm_userspace_memory_region2
+#endif
+#define kvmft_set_slot(kvm, number, slot_flags, gpa, bytes, hva) \
+	__kvm_set_memory_region(kvm, &(struct kvmft_memory_region_arg){ \
+		.slot = (number), \
+		.flags = (slot_flags), \
+		.guest_phys_addr = (gpa), \
+		.memory_size = (bytes), \
+		.userspace_addr = (hva), \
+	})
+
+/* Makes a vcpu leave KVM_RUN before it enters the guest. */
+#if KVMFT_KERNEL < 6011
+#define kvmft_immediate_exit(run) ((run)->immediate_exit)
+#else
+#define kvmft_immediate_exit(run) ((run)->immediate_exit__unsafe)
+#endif
+
+#if KVMFT_KERNEL < 6003
+#define kvmft_vma_flags(vma, flags) ((vma)->vm_flags |= (flags))
+#else
+#define kvmft_vma_flags(vma, flags) vm_flags_set(vma, flags)
+#endif
+
+#if KVMFT_KERNEL < 6008
+#define kvmft_eventfd_signal(context) eventfd_signal(context, 1)
+#else
+#define kvmft_eventfd_signal(context) eventfd_signal(context)
+#endif
+
+/*
+ * Guests whose memory or registers the host can't see. On 6.1 SEV is the only kind,
+ * and shows in no field that a module can read. Macros, to need no KVM here.
+ */
+#if KVMFT_KERNEL < 6012
+#define kvmft_vm_hides_memory(kvm) false
+#define kvmft_vm_hides_registers(kvm) false
+#else
+#define kvmft_vm_hides_memory(kvm) kvm_arch_has_private_mem(kvm)
+#define kvmft_vm_hides_registers(kvm) ((kvm)->arch.has_protected_state)
+#endif
+
+/* Since 6.9 KVM can be built without what it has for Windows. */
+#if KVMFT_KERNEL < 6009 || defined(CONFIG_KVM_HYPERV)
+#define kvmft_vm_has_hyperv(kvm) ((kvm)->arch.hyperv.hv_guest_os_id != 0)
+#define kvmft_vcpu_has_hyperv(vcpu) ((vcpu)->arch.hyperv_enabled)
+#else
+#define kvmft_vm_has_hyperv(kvm) false
+#define kvmft_vcpu_has_hyperv(vcpu) false
+#endif
+
 /* What a class's namespace callback takes: const since 6.2. */
 #if KVMFT_KERNEL < 6002
 #define KVMFT_CONST_DEVICE

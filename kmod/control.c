@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/kernel.h>
 #include <linux/string.h>
+#include <linux/ktime.h>
 
 #include "channel.h"
 #include "compat.h"
@@ -100,6 +101,14 @@ static enum kvmft_reason on_attach(struct kvmft_pair *pair,
 	return 0;
 }
 
+/* A stamp is ours, so it isn't from the future; and half of our time-out is the most. */
+static u64 lease_end(struct kvmft_pair *pair, const struct kvmft_wire_ack *ack)
+{
+	u64 most = pair->self.timeout_ms * NSEC_PER_MSEC / 2;
+
+	return min(ack->stamp, ktime_get_boottime_ns()) + min(ack->lease, most);
+}
+
 static enum kvmft_reason on_outcome(struct kvmft_channel *channel,
 				    const struct kvmft_wire_header *header,
 				    const u8 *body)
@@ -145,6 +154,8 @@ static enum kvmft_reason on_outcome(struct kvmft_channel *channel,
 		break;
 	}
 	spin_unlock(&channel->lock);
+	if (header->type == KVMFT_WIRE_ACK && ack.lease && channel->ops->lease)
+		channel->ops->lease(channel, lease_end(channel->pair, &ack));
 	wake_up_all(&channel->wait);
 	return 0;
 }
@@ -218,7 +229,13 @@ enum kvmft_reason kvmft_control_frame(struct kvmft_pair *pair,
 		break;
 	default:
 		reason = check_guest_frame(header, body);
-		if (!reason)
+		if (reason)
+			break;
+		if (channel && channel->ops->about &&
+		    (header->type == KVMFT_WIRE_LAYOUT ||
+		     header->type == KVMFT_WIRE_CONFIG))
+			reason = channel->ops->about(channel, header, body);
+		else
 			kvmft_channel_say_detach(pair, header->vm, KVMFT_REASON_NO_VM);
 		break;
 	}

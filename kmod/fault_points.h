@@ -12,6 +12,7 @@
 KVMFT_FAULT_POINT(INIT_SYSFS, init_sysfs)
 KVMFT_FAULT_POINT(INIT_HOOK, init_hook)
 KVMFT_FAULT_POINT(INIT_PAIRS, init_pairs)
+KVMFT_FAULT_POINT(INIT_VMS, init_vms)
 KVMFT_FAULT_POINT(INIT_NETLINK, init_netlink)
 
 /*
@@ -36,6 +37,19 @@ KVMFT_FAULT_POINT(HANDSHAKE, handshake)
 KVMFT_FAULT_POINT(MAC_ALLOC, mac_alloc)
 KVMFT_FAULT_POINT(CHANNEL_START, channel_start)
 KVMFT_FAULT_POINT(STREAM_ALLOC, stream_alloc)
+
+/* When a guest is attached: memory for it, its directory. */
+KVMFT_FAULT_POINT(VM_ALLOC, vm_alloc)
+KVMFT_FAULT_POINT(SYSFS_VM, sysfs_vm)
+
+/*
+ * In a checkpoint: before the state is saved, and before the copies of async mode are
+ * made; on the standby, when its pages are pinned, and before its state is restored.
+ */
+KVMFT_FAULT_POINT(SAVE_STATE, save_state)
+KVMFT_FAULT_POINT(COPY_PAGES, copy_pages)
+KVMFT_FAULT_POINT(PIN_PAGES, pin_pages)
+KVMFT_FAULT_POINT(RESTORE_STATE, restore_state)
 
 /* When pages are wanted to receive into; any error stands for no memory. */
 KVMFT_FAULT_POINT(POOL_GET, pool_get)

@@ -1,14 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/fs.h>
 #include <linux/init.h>
+#include <linux/jiffies.h>
 #include <linux/kvm_host.h>
 #include <linux/kvmft.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
+#include <linux/poll.h>
+#include <linux/uaccess.h>
 
 #include "compat.h"
 #include "fault.h"
 #include "hook.h"
+#include "park.h"
+#include "vmm.h"
+#include "vms.h"
+
+#define HOOK_FLAGS (KVMFT_HOOK_OUTPUT | KVMFT_HOOK_STATE | KVMFT_HOOK_RING_FULL)
 
 /* Set once, when nothing of the module's initialization can fail any more. */
 static bool hook_admits;
@@ -17,6 +25,8 @@ static int hook_open(struct inode *inode, struct file *file)
 {
 	int err;
 
+	/* The misc device leaves itself here; a VMM takes its place. */
+	file->private_data = NULL;
 	/*
 	 * Pairs with the release in kvmft_hook_admit(): who gets in sees all that
 	 * the initialization made.
@@ -44,22 +54,263 @@ static int hook_open(struct inode *inode, struct file *file)
 	return 0;
 }
 
+static int hook_release(struct inode *inode, struct file *file)
+{
+	if (file->private_data)
+		kvmft_vmm_end(file->private_data);
+	return 0;
+}
+
+/* The VMM of this descriptor, in whose process we must be. */
+static struct kvmft_vmm *vmm_of(struct file *file)
+{
+	/* Pairs with the exchange in do_bind(). */
+	struct kvmft_vmm *vmm = smp_load_acquire(&file->private_data);
+
+	if (!vmm)
+		return ERR_PTR(-ENXIO);
+	if (vmm->mm != current->mm)
+		return ERR_PTR(-EPERM);
+	return vmm;
+}
+
+static long do_bind(struct file *file, void __user *argument)
+{
+	struct kvmft_bind bind;
+	struct kvmft_vmm *vmm;
+
+	if (copy_from_user(&bind, argument, sizeof(bind)))
+		return -EFAULT;
+	if (READ_ONCE(file->private_data))
+		return -EBUSY;
+	vmm = kvmft_vmm_bind(&bind, kvmft_vms_vmm_gone);
+	if (IS_ERR(vmm))
+		return PTR_ERR(vmm);
+	if (copy_to_user(argument, &bind, sizeof(bind))) {
+		kvmft_vmm_end(vmm);
+		return -EFAULT;
+	}
+	if (cmpxchg(&file->private_data, NULL, vmm)) {
+		kvmft_vmm_end(vmm);
+		return -EBUSY;
+	}
+	return 0;
+}
+
+/* Which of the guest's vcpus this is, if it is this thread's. */
+static int find_vcpu(struct kvmft_vm *vm, u32 id)
+{
+	struct kvm_vcpu *vcpu;
+	struct pid *pid;
+	bool ours;
+	u32 i;
+
+	for (i = 0; i < vm->vcpu_count; i++) {
+		vcpu = vm->vcpu_files[i]->private_data;
+		if (vcpu->vcpu_id != id)
+			continue;
+		rcu_read_lock();
+		pid = rcu_dereference(vcpu->pid);
+		ours = !pid || pid == task_pid(current);
+		rcu_read_unlock();
+		return ours ? i : -EPERM;
+	}
+	return -ENOENT;
+}
+
+static bool attached_or_dead(void *context)
+{
+	struct kvmft_vmm *vmm = context;
+
+	return READ_ONCE(vmm->guest) || READ_ONCE(vmm->dead);
+}
+
+/* A standby that isn't attached waits, since it must not run. */
+static int wait_for_attachment(struct kvmft_vmm *vmm)
+{
+	int err;
+
+	do {
+		err = kvmft_park_sleep(vmm, attached_or_dead, vmm, jiffies + HZ);
+	} while (err == -ETIMEDOUT);
+	return err ?: READ_ONCE(vmm->dead) ? -ESHUTDOWN : 0;
+}
+
+static int hook_once(struct kvmft_vmm *vmm, struct kvmft_hook *hook)
+{
+	struct kvmft_vm *vm = kvmft_vms_of(vmm);
+	int index, err;
+
+	if (!vm) {
+		if (READ_ONCE(vmm->waits))
+			return wait_for_attachment(vmm) ?: -EAGAIN;
+		hook->action = KVMFT_ACTION_RUN;
+		hook->ticket = 0;
+		return 0;
+	}
+	index = find_vcpu(vm, hook->vcpu);
+	err = index < 0 ? index : vm->ops->hook(vm, index, hook);
+	kvmft_vm_put(vm);
+	return err;
+}
+
+static long do_hook(struct kvmft_vmm *vmm, void __user *argument)
+{
+	struct kvmft_hook hook;
+	int err;
+
+	if (copy_from_user(&hook, argument, sizeof(hook)))
+		return -EFAULT;
+	if (hook.size != sizeof(hook) || hook.flags & ~HOOK_FLAGS)
+		return -EINVAL;
+	do {
+		err = hook_once(vmm, &hook);
+		cond_resched();
+	} while (err == -EAGAIN);
+	if (err)
+		return err;
+	return copy_to_user(argument, &hook, sizeof(hook)) ? -EFAULT : 0;
+}
+
+/**
+ * struct awaited - a ticket, and who waits for it
+ * @vmm: The VMM.
+ * @vm: What its VM is attached as; a reference.
+ * @ticket: The ticket.
+ * @may: What became of it.
+ */
+struct awaited {
+	struct kvmft_vmm *vmm;
+	struct kvmft_vm *vm;
+	u64 ticket;
+	int may;
+};
+
+static bool settled(void *context)
+{
+	struct awaited *awaited = context;
+
+	spin_lock(&awaited->vmm->lock);
+	awaited->vmm->seen = awaited->vmm->changes;
+	spin_unlock(&awaited->vmm->lock);
+	/* A guest that isn't attached any more has no tickets. */
+	if (!awaited->ticket || !awaited->vm ||
+	    READ_ONCE(awaited->vmm->guest) != awaited->vm)
+		awaited->may = 1;
+	else
+		awaited->may = awaited->vm->ops->ticket(awaited->vm, awaited->ticket);
+	return awaited->may;
+}
+
+static long do_wait(struct kvmft_vmm *vmm, const void __user *argument)
+{
+	struct awaited awaited = { .vmm = vmm };
+	struct kvmft_wait wait;
+	int err;
+
+	if (copy_from_user(&wait, argument, sizeof(wait)))
+		return -EFAULT;
+	if (wait.size != sizeof(wait))
+		return -EINVAL;
+	awaited.ticket = wait.ticket;
+	awaited.vm = kvmft_vms_of(vmm);
+	err = kvmft_park_sleep(vmm, settled, &awaited,
+			       jiffies + msecs_to_jiffies(wait.timeout_ms));
+	kvmft_vm_put(awaited.vm);
+	if (err)
+		return err == -ETIMEDOUT ? -EAGAIN : err;
+	return min(awaited.may, 0);
+}
+
+static bool not_parked(void *context)
+{
+	struct kvmft_vmm *vmm = context;
+
+	return !READ_ONCE(vmm->area->park) || READ_ONCE(vmm->dead);
+}
+
+static long do_device(struct kvmft_vmm *vmm, unsigned long argument)
+{
+	int err;
+
+	switch (argument) {
+	case 0:
+		wake_up_all(&vmm->wait);
+		return 0;
+	case 1:
+		do {
+			err = kvmft_park_sleep(vmm, not_parked, vmm, jiffies + HZ);
+		} while (err == -ETIMEDOUT);
+		return err;
+	default:
+		return -EINVAL;
+	}
+}
+
 static long hook_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
+	struct kvmft_vmm *vmm;
+
 	switch (cmd) {
 	case KVMFT_GET_API_VERSION:
 		return arg ? -EINVAL : KVMFT_API_VERSION;
+	case KVMFT_BIND:
+		return do_bind(file, (void __user *)arg);
+	case KVMFT_HOOK:
+	case KVMFT_WAIT:
+	case KVMFT_SET_EVENTFD:
+	case KVMFT_DEVICE:
+		break;
 	default:
 		return -ENOTTY;
 	}
+
+	vmm = vmm_of(file);
+	if (IS_ERR(vmm))
+		return PTR_ERR(vmm);
+	switch (cmd) {
+	case KVMFT_HOOK:
+		return do_hook(vmm, (void __user *)arg);
+	case KVMFT_WAIT:
+		return do_wait(vmm, (void __user *)arg);
+	case KVMFT_SET_EVENTFD:
+		return kvmft_vmm_set_eventfd(vmm, (int)arg);
+	default:
+		return do_device(vmm, arg);
+	}
+}
+
+static int hook_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct kvmft_vmm *vmm = vmm_of(file);
+
+	return IS_ERR(vmm) ? PTR_ERR(vmm) : kvmft_vmm_map(vmm, vma);
+}
+
+static __poll_t hook_poll(struct file *file, poll_table *table)
+{
+	struct kvmft_vmm *vmm = vmm_of(file);
+	__poll_t mask = 0;
+
+	if (IS_ERR(vmm))
+		return EPOLLERR;
+	poll_wait(file, &vmm->wait, table);
+	spin_lock(&vmm->lock);
+	if (vmm->seen != vmm->changes)
+		mask = EPOLLIN | EPOLLRDNORM;
+	spin_unlock(&vmm->lock);
+	return mask;
 }
 
 /* No .llseek: from 6.0 on that alone makes a file unseekable (ESPIPE). */
 static const struct file_operations hook_fops = {
 	.owner = THIS_MODULE,
 	.open = hook_open,
+	.release = hook_release,
 	.unlocked_ioctl = hook_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
+	.mmap = hook_mmap,
+	.poll = hook_poll,
 };
 
 static struct miscdevice hook_device = {

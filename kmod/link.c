@@ -60,6 +60,7 @@ static int send_heartbeat(struct session *session)
 		.stamp = now,
 		.echo = session->stamp,
 		.held = session->stamp ? now - session->stamp_at : 0,
+		.lease = session->stamp ? session->timeout / 2 : 0,
 	};
 	u8 body[KVMFT_WIRE_HEARTBEAT_LEN];
 
@@ -99,6 +100,10 @@ static enum kvmft_reason on_heartbeat(struct session *session,
 	if (beat.echo && beat.echo <= now && beat.held <= now - beat.echo) {
 		rtt = now - beat.echo - beat.held;
 		note_rtt(session->pair, rtt);
+		/* Half of our own time-out at most, whatever the peer thinks of its. */
+		if (beat.lease)
+			kvmft_channels_lease(session->pair, beat.echo +
+					     min(beat.lease, session->timeout / 2));
 	}
 	trace_kvmft_heartbeat(session->pair->self.name, rtt);
 

@@ -23,6 +23,7 @@
 #include "pairs.h"
 #include "sysfs.h"
 #include "version.h"
+#include "vms.h"
 
 /* A fault at a step's point stands for the failure of that step. */
 static int __init fault_at(enum kvmft_fault_point point)
@@ -48,15 +49,21 @@ static int __init kvmft_init(void)
 	if (err)
 		goto err_hook;
 
-	err = fault_at(KVMFT_FAULT_INIT_NETLINK) ?: kvmft_netlink_init();
+	err = fault_at(KVMFT_FAULT_INIT_VMS) ?: kvmft_vms_init();
 	if (err)
 		goto err_pairs;
+
+	err = fault_at(KVMFT_FAULT_INIT_NETLINK) ?: kvmft_netlink_init();
+	if (err)
+		goto err_vms;
 
 	kvmft_hook_admit();
 	pr_info("version %s, protocol %u\n", KVMFT_VERSION,
 		KVMFT_PROTOCOL_VERSION);
 	return 0;
 
+err_vms:
+	kvmft_vms_exit();
 err_pairs:
 	kvmft_pairs_exit();
 err_hook:
@@ -71,6 +78,7 @@ static void __exit kvmft_exit(void)
 	/* Pairs tell of their end by netlink, and netlink asks for pairs. */
 	kvmft_pairs_close();
 	kvmft_netlink_exit();
+	kvmft_vms_exit();
 	kvmft_pairs_exit();
 	kvmft_hook_exit();
 	kvmft_sysfs_exit();

@@ -120,6 +120,37 @@ static const struct genl_ops kvmft_ops[] = {
 		.policy = kvmft_selftest_name_policy,
 		.maxattr = ARRAY_SIZE(kvmft_selftest_name_policy) - 1,
 	},
+	{
+		.cmd = KVMFT_CMD_VM_ATTACH,
+		.doit = kvmft_vm_attach_doit,
+		.policy = kvmft_vm_attach_policy,
+		.maxattr = ARRAY_SIZE(kvmft_vm_attach_policy) - 1,
+	},
+	{
+		.cmd = KVMFT_CMD_VM_DETACH,
+		.doit = kvmft_vm_detach_doit,
+		.policy = kvmft_vm_name_policy,
+		.maxattr = ARRAY_SIZE(kvmft_vm_name_policy) - 1,
+	},
+	{
+		.cmd = KVMFT_CMD_VM_GET,
+		.doit = kvmft_vm_get_doit,
+		.dumpit = kvmft_vm_get_dump,
+		.policy = kvmft_vm_name_policy,
+		.maxattr = ARRAY_SIZE(kvmft_vm_name_policy) - 1,
+	},
+	{
+		.cmd = KVMFT_CMD_VM_SET,
+		.doit = kvmft_vm_set_doit,
+		.policy = kvmft_vm_set_policy,
+		.maxattr = ARRAY_SIZE(kvmft_vm_set_policy) - 1,
+	},
+	{
+		.cmd = KVMFT_CMD_VM_FAILOVER,
+		.doit = kvmft_vm_failover_doit,
+		.policy = kvmft_vm_failover_policy,
+		.maxattr = ARRAY_SIZE(kvmft_vm_failover_policy) - 1,
+	},
 };
 
 static const struct genl_multicast_group kvmft_groups[] = {

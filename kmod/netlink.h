@@ -7,8 +7,8 @@
  * needs CAP_NET_ADMIN in the initial user namespace. Requests are validated
  * strictly: what isn't understood is refused, with a text that says why.
  *
- * The family is in netlink.c, its commands in netlink_pair.c and
- * netlink_selftest.c, for which the second half of this file is.
+ * The family is in netlink.c, its commands in netlink_pair.c, netlink_vm.c
+ * and netlink_selftest.c, for which the second half of this file is.
  */
 #ifndef _KVMFT_NETLINK_H
 #define _KVMFT_NETLINK_H
@@ -34,6 +34,18 @@ int kvmft_pair_add_doit(struct sk_buff *skb, struct genl_info *info);
 int kvmft_pair_del_doit(struct sk_buff *skb, struct genl_info *info);
 int kvmft_pair_get_doit(struct sk_buff *skb, struct genl_info *info);
 int kvmft_pair_get_dump(struct sk_buff *skb, struct netlink_callback *cb);
+
+extern const struct nla_policy kvmft_vm_attach_policy[KVMFT_A_VM_MAX + 1];
+extern const struct nla_policy kvmft_vm_name_policy[KVMFT_A_VM_MAX + 1];
+extern const struct nla_policy kvmft_vm_set_policy[KVMFT_A_VM_MAX + 1];
+extern const struct nla_policy kvmft_vm_failover_policy[KVMFT_A_VM_MAX + 1];
+
+int kvmft_vm_attach_doit(struct sk_buff *skb, struct genl_info *info);
+int kvmft_vm_detach_doit(struct sk_buff *skb, struct genl_info *info);
+int kvmft_vm_get_doit(struct sk_buff *skb, struct genl_info *info);
+int kvmft_vm_get_dump(struct sk_buff *skb, struct netlink_callback *cb);
+int kvmft_vm_set_doit(struct sk_buff *skb, struct genl_info *info);
+int kvmft_vm_failover_doit(struct sk_buff *skb, struct genl_info *info);
 
 extern const struct nla_policy kvmft_selftest_attach_policy[KVMFT_A_SELFTEST_MAX + 1];
 extern const struct nla_policy kvmft_selftest_name_policy[KVMFT_A_SELFTEST_MAX + 1];

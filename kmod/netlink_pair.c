@@ -13,6 +13,7 @@
 #include "compat.h"
 #include "netlink.h"
 #include "pairs.h"
+#include "vms.h"
 
 /* Not const: policies of 6.1 don't take them so. */
 static struct netlink_range_validation heartbeat_range = {
@@ -406,12 +407,23 @@ static int no_such_pair(struct genl_info *info)
 
 int kvmft_pair_del_doit(struct sk_buff *skb, struct genl_info *info)
 {
+	struct kvmft_pair *pair;
 	const char *name;
+	bool used;
 	int err;
 
 	err = kvmft_netlink_may_change(skb, info->extack) ?: read_name(info, &name);
 	if (err)
 		return err;
+	pair = kvmft_pairs_find(genl_info_net(info), name);
+	used = pair && kvmft_vms_use(pair);
+	kvmft_pair_put(pair);
+	if (used) {
+		NL_SET_ERR_MSG_ATTR(info->extack, info->attrs[KVMFT_A_PAIR_NAME],
+				    "a guest is attached to this pair; 'ftctl detach' it first");
+		return -EBUSY;
+	}
+	/* One that is attached in this moment finds the pair closed. */
 	err = kvmft_pairs_del(genl_info_net(info), name);
 	return err ? no_such_pair(info) : 0;
 }

@@ -5,6 +5,7 @@
 #include <linux/init.h>
 #include <linux/math64.h>
 #include <linux/netdevice.h>
+#include <linux/string.h>
 #include <linux/sysfs.h>
 #include <net/net_namespace.h>
 
@@ -12,19 +13,23 @@
 #include "fault.h"
 #include "pair.h"
 #include "sysfs.h"
+#include "vm.h"
 
 static const void *device_namespace(KVMFT_CONST_DEVICE struct device *device)
 {
-	struct kvmft_pair *pair = dev_get_drvdata(device);
+	void *what = dev_get_drvdata(device);
 
-	return pair->net;
+	/* These are our own names; no pair is called so, see kvmft_sysfs_add_pair(). */
+	if (str_has_prefix(dev_name(device), "vm-"))
+		return ((struct kvmft_vm *)what)->net;
+	return ((struct kvmft_pair *)what)->net;
 }
 
 /*
  * Static rather than from class_create(), whose arguments changed between the
  * kernels we build for. Not const: 6.1 keeps its private data inside.
  */
-static struct class kvmft_class = {
+struct class kvmft_class = {
 	.name = "kvmft",
 	.ns_type = &net_ns_type_operations,
 	.namespace = device_namespace,

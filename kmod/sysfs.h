@@ -11,10 +11,16 @@
 #define _KVMFT_SYSFS_H
 
 struct kvmft_pair;
+struct kvmft_vm;
 
 int kvmft_sysfs_init(void);
 void kvmft_sysfs_exit(void);
 int kvmft_sysfs_add_pair(struct kvmft_pair *pair);
 void kvmft_sysfs_del_pair(struct kvmft_pair *pair);
+int kvmft_sysfs_add_vm(struct kvmft_vm *vm);
+void kvmft_sysfs_del_vm(struct kvmft_vm *vm);
+
+/* For sysfs_vm.c. */
+extern struct class kvmft_class;
 
 #endif /* _KVMFT_SYSFS_H */

@@ -337,10 +337,10 @@ TEST_F(device, cannot_be_read_written_sought_or_mapped)
 	EXPECT_EQ(ESPIPE, errno);
 	errno = 0;
 	EXPECT_EQ(MAP_FAILED, mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, self->fd, 0));
-	EXPECT_EQ(ENODEV, errno);
+	EXPECT_EQ(ENXIO, errno);
 	errno = 0;
 	EXPECT_EQ(MAP_FAILED, mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, self->fd, 0));
-	EXPECT_EQ(ENODEV, errno);
+	EXPECT_EQ(ENXIO, errno);
 }
 
 TEST_F(device, keeps_the_module_while_it_is_open)

@@ -255,7 +255,8 @@ class Session:
             raise Refused(frame)
         if frame.kind == HEARTBEAT:
             stamp, echo, held, lease = f.HEARTBEAT_BODY.unpack(frame.body)
-            if not stamp or lease:
+            # It grants half of its time-out, once it has a stamp of ours.
+            if not stamp or (lease and not echo):
                 raise Wrong("PROTOCOL", repr(frame))
             self._heard = (stamp, f.now())
             with self._changed:

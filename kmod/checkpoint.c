@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/kernel.h>
+#include <linux/kvm_host.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/vmalloc.h>
+
+#include "compat.h"
+#include "fault.h"
+#include "checkpoint.h"
+#include "outgoing.h"
+#include "primary.h"
+#include "stream.h"
+#include "vmm.h"
+
+/* Most pages that are copied for a checkpoint; beyond that the guest waits. */
+#define COPIES_MAX 65536
+
+/**
+ * struct copied - a page of a checkpoint whose guest runs on
+ * @number: Its number.
+ * @page: What it was; NULL if all zero.
+ */
+struct copied {
+	u64 number;
+	struct page *page;
+};
+
+/* A page of the area. */
+static struct page *area_page(struct kvmft_vmm *vmm, u64 offset)
+{
+	return vmalloc_to_page((void *)vmm->area + offset);
+}
+
+static u32 add_section(struct kvmft_primary *primary, u32 number, u32 kind, u32 id,
+		       u64 offset, u64 len, u32 pages)
+{
+	u8 *entry = page_address(primary->head);
+	u64 at;
+
+	entry += KVMFT_SECTION_HEAD + number * KVMFT_SECTION_LEN;
+	put_unaligned_le32(kind, entry);
+	put_unaligned_le32(id, entry + 4);
+	put_unaligned_le64(len, entry + 8);
+	for (at = 0; at < len; at += PAGE_SIZE)
+		primary->state_pages[pages++] = area_page(primary->vm.vmm, offset + at);
+	return pages;
+}
+
+/* Lists the pages of the state; its length is the result. */
+static u64 gather_state(struct kvmft_primary *primary)
+{
+	struct kvmft_vm *vm = &primary->vm;
+	u32 sections = vm->vcpu_count + 2;
+	u32 pages = 0;
+	u32 i;
+
+	BUILD_BUG_ON(KVMFT_SECTION_HEAD + (KVMFT_VCPUS_MAX + 2) * KVMFT_SECTION_LEN > PAGE_SIZE);
+	clear_page(page_address(primary->head));
+	put_unaligned_le32(sections, page_address(primary->head));
+	primary->state_pages[pages++] = primary->head;
+	pages = add_section(primary, 0, KVMFT_SECTION_VM, 0, vm->vmm->windows,
+			    primary->lengths[0], pages);
+	for (i = 0; i < vm->vcpu_count; i++)
+		pages = add_section(primary, 1 + i, KVMFT_SECTION_VCPU,
+				    primary->park.vcpus[i].vcpu->vcpu_id,
+				    vm->vmm->windows + (1 + i) * (u64)KVMFT_WINDOW_SIZE,
+				    primary->lengths[1 + i], pages);
+	pages = add_section(primary, 1 + i, KVMFT_SECTION_DEVICES, 0,
+			    vm->vmm->device_state, primary->device_len, pages);
+	return (u64)pages << PAGE_SHIFT;
+}
+
+/* Pages of our own in place of those of the state, so that the VMM may write on. */
+static int copy_state(struct kvmft_primary *primary, u64 len)
+{
+	u32 i;
+
+	for (i = 0; i < len >> PAGE_SHIFT; i++) {
+		struct page *page;
+
+		if (kvmft_pool_get(&primary->spare, &page, 1)) {
+			kvmft_pool_put(&primary->spare, primary->state_pages, i);
+			return -ENOMEM;
+		}
+		copy_page(page_address(page), page_address(primary->state_pages[i]));
+		primary->state_pages[i] = page;
+	}
+	return 0;
+}
+
+static void put_state(struct kvmft_primary *primary, u64 len)
+{
+	kvmft_pool_put(&primary->spare, primary->state_pages, len >> PAGE_SHIFT);
+}
+
+/* Nobody needs what was copied any more. */
+static void put_copies(struct kvmft_primary *primary, struct copied *copies, u32 count)
+{
+	u32 i;
+
+	for (i = 0; i < count; i++) {
+		if (copies[i].page)
+			kvmft_pool_put(&primary->spare, &copies[i].page, 1);
+	}
+	kvfree(copies);
+}
+
+/* Copies all that is due, while the guest stands still. */
+static int copy_due(struct kvmft_sender *sender, struct copied **result, u32 *number)
+{
+	struct kvmft_primary *primary = sender->primary;
+	u64 due = kvmft_harvest_due(&primary->harvest);
+	struct copied *copies;
+	u64 cursor = 0;
+	u32 count, i, n = 0;
+	int err = 0;
+
+	err = kvmft_fault(KVMFT_FAULT_COPY_PAGES);
+	if (err)
+		return err;
+	copies = kvmalloc_array(due ?: 1, sizeof(*copies), GFP_KERNEL | __GFP_NOWARN);
+	if (!copies)
+		return -ENOMEM;
+	while (n < due && !err) {
+		count = kvmft_harvest_take(&primary->harvest, &cursor, sender->numbers,
+					   min_t(u64, KVMFT_SENDER_BATCH, due - n));
+		if (!count)
+			break;
+		err = kvmft_sender_get(sender, count);
+		if (err)
+			break;
+		for (i = 0; i < count && !err; i++) {
+			struct page *page = NULL;
+
+			if (!kvmft_sender_is_zero(sender->pages[i]))
+				err = kvmft_pool_get(&primary->spare, &page, 1);
+			if (err)
+				break;
+			if (page)
+				copy_page(page_address(page),
+					  page_address(sender->pages[i]));
+			copies[n++] = (struct copied){ sender->numbers[i], page };
+		}
+		kvmft_sender_put(sender, count);
+	}
+	if (err) {
+		put_copies(primary, copies, n);
+		kvmft_harvest_failed(&primary->harvest);
+		return err;
+	}
+	kvmft_vm_count(&primary->vm, KVMFT_A_COUNTER_PAGES_COPIED, n);
+	*result = copies;
+	*number = n;
+	return 0;
+}
+
+/**
+ * kvmft_checkpoint_done() - the epoch is committed
+ * @sender: the sender
+ */
+void kvmft_checkpoint_done(struct kvmft_sender *sender)
+{
+	struct kvmft_primary *primary = sender->primary;
+	struct kvmft_vm *vm = &primary->vm;
+
+	kvmft_harvest_acked(&primary->harvest);
+	kvmft_vm_count(vm, KVMFT_A_COUNTER_COMMITTED, 1);
+	kvmft_vm_enter(vm, KVMFT_VM_PROTECTED, NULL);
+	kvmft_primary_area(primary, KVMFT_AREA_PROTECTED);
+
+	spin_lock(&vm->lock);
+	primary->committed = primary->epoch;
+	WRITE_ONCE(primary->synced, true);
+	primary->owed = false;
+	WRITE_ONCE(primary->flying, false);
+	/* Who reads it knows that all that it covers is safe. */
+	smp_store_release(&vm->vmm->area->committed, primary->committed);
+	if (primary->checkpoint == KVMFT_CHECKPOINT_READY)
+		primary->sealed = primary->epoch;
+	if (primary->checkpoint >= KVMFT_CHECKPOINT_READY)
+		WRITE_ONCE(primary->checkpoint, KVMFT_CHECKPOINT_DONE);
+	spin_unlock(&vm->lock);
+	sender->begun = false;
+	sender->full = false;
+	sender->refusals = 0;
+	kvmft_vmm_tell(vm->vmm);
+}
+
+/* The guest goes on before this checkpoint is committed. */
+static void let_go(struct kvmft_primary *primary)
+{
+	spin_lock(&primary->vm.lock);
+	if (primary->checkpoint == KVMFT_CHECKPOINT_READY) {
+		primary->sealed = primary->epoch;
+		WRITE_ONCE(primary->checkpoint, KVMFT_CHECKPOINT_COPIED);
+	}
+	spin_unlock(&primary->vm.lock);
+	kvmft_vmm_tell(primary->vm.vmm);
+}
+
+static int send_rest(struct kvmft_sender *sender, struct copied *copies, u32 count,
+		     u64 state_len)
+{
+	struct kvmft_stream *stream = sender->stream;
+	struct kvmft_wire_commit commit;
+	int err = 0;
+	u32 i;
+
+	if (copies) {
+		for (i = 0; i < count && !err; i++)
+			err = kvmft_sender_page(sender, copies[i].number, copies[i].page);
+	} else {
+		err = kvmft_sender_due(sender, false);
+	}
+	err = err ?: kvmft_stream_state(stream, sender->primary->state_pages, state_len);
+	if (err)
+		return err;
+	kvmft_vm_count(&sender->primary->vm, KVMFT_A_COUNTER_BYTES, state_len);
+	kvmft_stream_totals(stream, &commit);
+	return kvmft_stream_commit(stream, &commit) ?: kvmft_stream_wait(stream);
+}
+
+/**
+ * kvmft_checkpoint_send() - commit what the standing guest has made ready
+ * @sender: the sender
+ *
+ * The guest stands still, and all about it is known: commit that.
+ *
+ * Return: 0 or a negative errno
+ */
+int kvmft_checkpoint_send(struct kvmft_sender *sender)
+{
+	struct kvmft_primary *primary = sender->primary;
+	bool async = READ_ONCE(primary->mode) == KVMFT_VM_ASYNC && !sender->full &&
+		     !sender->by_reference &&
+		     kvmft_harvest_due(&primary->harvest) <= COPIES_MAX;
+	u64 state_len = gather_state(primary);
+	struct copied *copies = NULL;
+	u64 before = ktime_get_ns();
+	u32 count = 0;
+	int err;
+
+	err = kvmft_sender_begin(sender);
+	if (err)
+		return err;
+	/* Without the memory for copies, this one is as in sync mode. */
+	if (async && !copy_due(sender, &copies, &count)) {
+		err = copy_state(primary, state_len);
+		if (err) {
+			put_copies(primary, copies, count);
+			return err;
+		}
+		let_go(primary);
+	}
+	err = send_rest(sender, copies, count, state_len);
+	if (copies) {
+		put_state(primary, state_len);
+		put_copies(primary, copies, count);
+	}
+	if (err)
+		return err;
+	kvmft_vm_note(&primary->vm, KVMFT_A_COUNTER_TRANSFER_LAST, ktime_get_ns() - before);
+	kvmft_checkpoint_done(sender);
+	return 0;
+}

@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/bitops.h>
+#include <linux/fs.h>
+#include <linux/kernel.h>
+#include <linux/kvm_host.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+#include "compat.h"
+#include "fault.h"
+#include "harvest.h"
+#include "vmm.h"
+
+/* KVM resets all that is marked at one go, without a pause; so not too many. */
+#define RESET_MAX 4096U
+
+/**
+ * kvmft_harvest_init() - begin with nothing found
+ * @harvest: the harvest
+ * @vmm: the guest's VMM
+ * @memory: its memory
+ * @vcpus: how many it has
+ *
+ * Return: 0 or -ENOMEM
+ */
+int kvmft_harvest_init(struct kvmft_harvest *harvest, struct kvmft_vmm *vmm,
+		       struct kvmft_memory *memory, u32 vcpus)
+{
+	struct kvm_vcpu *vcpu;
+	unsigned long i;
+
+	harvest->vmm = vmm;
+	harvest->memory = memory;
+	harvest->ring = vmm->kvm->dirty_ring_size;
+	harvest->vcpus = vcpus;
+	mutex_init(&harvest->lock);
+	harvest->next = kcalloc(vcpus, sizeof(u32), GFP_KERNEL_ACCOUNT);
+	if (!harvest->next || kvmft_pageset_init(&harvest->due, memory->pages) ||
+	    kvmft_pageset_init(&harvest->pending, memory->pages)) {
+		kvmft_harvest_destroy(harvest);
+		return -ENOMEM;
+	}
+	if (harvest->ring) {
+		kvm_for_each_vcpu(i, vcpu, vmm->kvm) {
+			if (i >= vcpus)
+				break;
+			harvest->next[i] = READ_ONCE(vcpu->dirty_ring.reset_index);
+		}
+	}
+	return 0;
+}
+
+/**
+ * kvmft_harvest_destroy() - free what a harvest has
+ * @harvest: the harvest, or a zeroed structure
+ */
+void kvmft_harvest_destroy(struct kvmft_harvest *harvest)
+{
+	kvmft_pageset_destroy(&harvest->pending);
+	kvmft_pageset_destroy(&harvest->due);
+	kfree(harvest->next);
+	harvest->next = NULL;
+}
+
+static void found(struct kvmft_harvest *harvest, u64 number, atomic64_t *counter)
+{
+	if (number == KVMFT_NO_PAGE)
+		return;
+	atomic64_inc(counter);
+	kvmft_pageset_add(&harvest->due, number);
+}
+
+/* Marks entries for reset, up to @limit; how many. */
+static u32 drain_ring(struct kvmft_harvest *harvest, struct kvm_dirty_ring *ring,
+		      u32 *next, u32 limit)
+{
+	u32 count;
+
+	for (count = 0; count < min(limit, ring->size); count++, ++*next) {
+		struct kvm_dirty_gfn *entry = &ring->dirty_gfns[*next & (ring->size - 1)];
+
+		/* Pairs with the write barrier in kvm_dirty_ring_push(). */
+		if (smp_load_acquire(&entry->flags) != KVM_DIRTY_GFN_F_DIRTY)
+			break;
+		found(harvest,
+		      kvmft_memory_by_slot(harvest->memory, READ_ONCE(entry->slot),
+					   READ_ONCE(entry->offset)),
+		      &harvest->tracked);
+		/* Pairs with the acquire in kvm_dirty_ring_reset(). */
+		smp_store_release(&entry->flags, KVM_DIRTY_GFN_F_RESET);
+	}
+	return count;
+}
+
+/*
+ * Until the rings were empty once, or all that was in them at the beginning is
+ * dealt with: vcpus that write as fast as this reads don't keep it.
+ */
+static int harvest_rings(struct kvmft_harvest *harvest)
+{
+	struct kvmft_vmm *vmm = harvest->vmm;
+	struct kvm_vcpu *vcpu;
+	unsigned long i;
+	u32 budget, drained, left;
+	long reset;
+
+	lockdep_assert_held(&harvest->lock);
+	budget = vmm->kvm->dirty_ring_size / sizeof(struct kvm_dirty_gfn) * harvest->vcpus;
+	do {
+		drained = 0;
+		kvm_for_each_vcpu(i, vcpu, vmm->kvm) {
+			if (i >= harvest->vcpus)
+				break;
+			left = RESET_MAX - drained;
+			drained += drain_ring(harvest, &vcpu->dirty_ring,
+					      &harvest->next[i], left);
+		}
+		if (!drained)
+			break;
+		reset = vfs_ioctl(vmm->vm_file, KVM_RESET_DIRTY_RINGS, 0);
+		if (reset < 0)
+			return reset;
+		cond_resched();
+		budget -= min(budget, drained);
+	} while (drained == RESET_MAX && budget);
+	return 0;
+}
+
+static void add_word(struct kvmft_harvest *harvest, unsigned long word, u64 first,
+		     u64 pages)
+{
+	unsigned long bit;
+
+	for_each_set_bit(bit, &word, BITS_PER_LONG) {
+		if (bit < pages)
+			found(harvest, first + bit, &harvest->tracked);
+	}
+}
+
+/* GET writes its result where the VMM could change it: bits are all that is taken. */
+static int harvest_slot(struct kvmft_harvest *harvest,
+			const struct kvmft_range *range, void *kernel,
+			void __user *user, struct kvm_dirty_log *args,
+			void __user *user_args)
+{
+	struct kvmft_vmm *vmm = harvest->vmm;
+	struct kvm_clear_dirty_log *clear;
+	unsigned long *log = kernel;
+	u64 page;
+	long err;
+
+	memset(args, 0, sizeof(*args));
+	args->slot = range->slot;
+	args->dirty_bitmap = user;
+	err = vfs_ioctl(vmm->vm_file, KVM_GET_DIRTY_LOG, (unsigned long)user_args);
+	if (err)
+		return err;
+	if (vmm->kvm->manual_dirty_log_protect) {
+		/* Then GET leaves to CLEAR what it does otherwise. */
+		clear = (struct kvm_clear_dirty_log *)args;
+		memset(clear, 0, sizeof(*clear));
+		clear->slot = range->slot;
+		clear->num_pages = range->pages;
+		clear->dirty_bitmap = user;
+		err = vfs_ioctl(vmm->vm_file, KVM_CLEAR_DIRTY_LOG,
+				(unsigned long)user_args);
+		if (err)
+			return err;
+	}
+	for (page = 0; page < range->pages; page += BITS_PER_LONG) {
+		add_word(harvest, READ_ONCE(log[page / BITS_PER_LONG]),
+			 range->first + page, range->pages - page);
+		if (!(page % (BITS_PER_LONG * 4096)))
+			cond_resched();
+	}
+	return 0;
+}
+
+static int harvest_log(struct kvmft_harvest *harvest)
+{
+	struct kvmft_vmm *vmm = harvest->vmm;
+	void *kernel, *args;
+	void __user *user;
+	void __user *user_args;
+	int err;
+	u32 i;
+
+	lockdep_assert_held(&harvest->lock);
+	err = kvmft_vmm_at(vmm, vmm->log, &kernel, &user) ?:
+	      kvmft_vmm_at(vmm, vmm->args, &args, &user_args);
+	for (i = 0; i < harvest->memory->range_count && !err; i++) {
+		const struct kvmft_range *range = &harvest->memory->ranges[i];
+
+		if (!(range->flags & KVM_MEM_READONLY))
+			err = harvest_slot(harvest, range, kernel, user, args, user_args);
+	}
+	return err;
+}
+
+/* The upper level first: who marks sets the lower bit first. */
+static void harvest_marks(struct kvmft_harvest *harvest)
+{
+	struct kvmft_vmm *vmm = harvest->vmm;
+	u64 words = DIV_ROUND_UP(vmm->gpa_end >> PAGE_SHIFT, BITS_PER_LONG);
+	u64 i;
+
+	lockdep_assert_held(&harvest->lock);
+	for (i = 0; i < BITS_TO_LONGS(words); i++) {
+		unsigned long upper, lower, bit, page;
+
+		if (!(i % 4096))
+			cond_resched();
+		if (!READ_ONCE(vmm->summary[i]))
+			continue;
+		upper = xchg(&vmm->summary[i], 0);
+		for_each_set_bit(bit, &upper, BITS_PER_LONG) {
+			u64 word = i * BITS_PER_LONG + bit;
+
+			if (word >= words)
+				break;
+			lower = xchg(&vmm->bitmap[word], 0);
+			for_each_set_bit(page, &lower, BITS_PER_LONG)
+				found(harvest,
+				      kvmft_memory_by_gfn(harvest->memory,
+							  word * BITS_PER_LONG + page),
+				      &harvest->marked);
+		}
+	}
+}
+
+/**
+ * kvmft_harvest_rings() - find what the rings know, and make place in them
+ * @harvest: the harvest
+ *
+ * Context: with the VMM's address space; may sleep
+ *
+ * Return: 0 or a negative errno
+ */
+int kvmft_harvest_rings(struct kvmft_harvest *harvest)
+{
+	int err = 0;
+
+	mutex_lock(&harvest->lock);
+	if (harvest->ring)
+		err = harvest_rings(harvest);
+	mutex_unlock(&harvest->lock);
+	return err;
+}
+
+/**
+ * kvmft_harvest_all() - find what anybody knows
+ * @harvest: the harvest
+ *
+ * Context: with the VMM's address space; may sleep
+ *
+ * Return: 0 or a negative errno
+ */
+int kvmft_harvest_all(struct kvmft_harvest *harvest)
+{
+	int err;
+
+	mutex_lock(&harvest->lock);
+	err = harvest->ring ? harvest_rings(harvest) : harvest_log(harvest);
+	if (!err)
+		harvest_marks(harvest);
+	mutex_unlock(&harvest->lock);
+	return err;
+}
+
+/**
+ * kvmft_harvest_due() - how much is there to send?
+ * @harvest: the harvest
+ *
+ * Return: pages that are due
+ */
+u64 kvmft_harvest_due(struct kvmft_harvest *harvest)
+{
+	u64 count;
+
+	mutex_lock(&harvest->lock);
+	count = harvest->due.count;
+	mutex_unlock(&harvest->lock);
+	return count;
+}
+
+/**
+ * kvmft_harvest_take() - take pages to send them
+ * @harvest: the harvest
+ * @cursor: where to look from; moves on
+ * @numbers: result, rising
+ * @count: how many at most
+ *
+ * Return: how many; 0 if none is due from @cursor on
+ */
+u32 kvmft_harvest_take(struct kvmft_harvest *harvest, u64 *cursor, u64 *numbers,
+		       u32 count)
+{
+	u32 taken = 0;
+	u64 number;
+
+	mutex_lock(&harvest->lock);
+	while (taken < count) {
+		number = kvmft_pageset_next(&harvest->due, *cursor);
+		if (number >= harvest->due.size)
+			break;
+		kvmft_pageset_del(&harvest->due, number);
+		kvmft_pageset_add(&harvest->pending, number);
+		numbers[taken++] = number;
+		*cursor = number + 1;
+	}
+	mutex_unlock(&harvest->lock);
+	return taken;
+}
+
+/**
+ * kvmft_harvest_acked() - what was taken is safe
+ * @harvest: the harvest
+ */
+void kvmft_harvest_acked(struct kvmft_harvest *harvest)
+{
+	mutex_lock(&harvest->lock);
+	kvmft_pageset_clear(&harvest->pending);
+	mutex_unlock(&harvest->lock);
+}
+
+/**
+ * kvmft_harvest_failed() - what was taken is due again
+ * @harvest: the harvest
+ */
+void kvmft_harvest_failed(struct kvmft_harvest *harvest)
+{
+	mutex_lock(&harvest->lock);
+	atomic64_add(harvest->pending.count, &harvest->resent);
+	kvmft_pageset_move(&harvest->due, &harvest->pending);
+	mutex_unlock(&harvest->lock);
+}
+
+/**
+ * kvmft_harvest_everything() - all of the guest is due
+ * @harvest: the harvest
+ */
+void kvmft_harvest_everything(struct kvmft_harvest *harvest)
+{
+	u64 number;
+
+	mutex_lock(&harvest->lock);
+	kvmft_pageset_clear(&harvest->pending);
+	for (number = 0; number < harvest->due.size; number++) {
+		kvmft_pageset_add(&harvest->due, number);
+		if (!(number % 4096))
+			cond_resched();
+	}
+	mutex_unlock(&harvest->lock);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * harvest: which pages of a guest changed, from all who know: KVM's dirty rings or its
+ * dirty log, and the marks of the VMM.
+ *
+ * Contract: harvesting is destructive, so what was found is kept: a page is due until
+ * it is taken to be sent, and then pending until its epoch is acknowledged or becomes
+ * due again. Vcpus may run meanwhile; what is found is all there is only if none does.
+ * A page that is due was write-protected again after it was found, so it may be read
+ * at once. What is in the rings, logs and marks may have been put there by a hostile
+ * VMM: at worst it names pages that didn't change, or leaves out some that did.
+ */
+#ifndef _KVMFT_HARVEST_H
+#define _KVMFT_HARVEST_H
+
+#include <linux/atomic.h>
+#include <linux/mutex.h>
+#include <linux/types.h>
+
+#include "memory.h"
+#include "pageset.h"
+
+struct kvmft_vmm;
+
+/**
+ * struct kvmft_harvest - what changed
+ * @vmm: The guest's VMM.
+ * @memory: Its memory.
+ * @ring: By rings, not by log.
+ * @vcpus: How many it has.
+ * @tracked: Pages that KVM told of.
+ * @marked: Pages that the VMM marked.
+ * @resent: Pages that became due again.
+ * @lock: Protects all that follows, and serializes harvesting.
+ * @next: The entry of each vcpu's ring that comes next.
+ * @due: Pages that have to be sent.
+ * @pending: Pages that were sent since the last answer.
+ */
+struct kvmft_harvest {
+	struct kvmft_vmm *vmm;
+	struct kvmft_memory *memory;
+	bool ring;
+	u32 vcpus;
+	atomic64_t tracked;
+	atomic64_t marked;
+	atomic64_t resent;
+
+	struct mutex lock;	/* what follows */
+	u32 *next;
+	struct kvmft_pageset due;
+	struct kvmft_pageset pending;
+};
+
+int kvmft_harvest_init(struct kvmft_harvest *harvest, struct kvmft_vmm *vmm,
+		       struct kvmft_memory *memory, u32 vcpus);
+void kvmft_harvest_destroy(struct kvmft_harvest *harvest);
+
+int kvmft_harvest_all(struct kvmft_harvest *harvest);
+int kvmft_harvest_rings(struct kvmft_harvest *harvest);
+u64 kvmft_harvest_due(struct kvmft_harvest *harvest);
+u32 kvmft_harvest_take(struct kvmft_harvest *harvest, u64 *cursor, u64 *numbers,
+		       u32 count);
+void kvmft_harvest_acked(struct kvmft_harvest *harvest);
+void kvmft_harvest_failed(struct kvmft_harvest *harvest);
+void kvmft_harvest_everything(struct kvmft_harvest *harvest);
+
+#endif /* _KVMFT_HARVEST_H */

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/kernel.h>
+#include <linux/kvm_host.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/vmalloc.h>
+
+#include "compat.h"
+#include "fault.h"
+#include "outgoing.h"
+#include "primary.h"
+#include "stream.h"
+#include "vmm.h"
+
+/**
+ * kvmft_sender_over() - is there nothing left to do on this connection?
+ * @sender: the sender
+ *
+ * Return: whether
+ */
+bool kvmft_sender_over(struct kvmft_sender *sender)
+{
+	struct kvmft_channel *channel = &sender->primary->channel;
+
+	return kvmft_channel_stopping(channel) || !READ_ONCE(channel->attached) ||
+	       READ_ONCE(sender->primary->closed) || sender->stream->broken;
+}
+
+/**
+ * kvmft_sender_begin() - begin an epoch, unless one is begun
+ * @sender: the sender
+ *
+ * Return: 0 or a negative errno
+ */
+int kvmft_sender_begin(struct kvmft_sender *sender)
+{
+	struct kvmft_primary *primary = sender->primary;
+	struct kvmft_vmm *vmm = primary->vm.vmm;
+	u64 epoch;
+
+	if (sender->begun)
+		return 0;
+	spin_lock(&primary->vm.lock);
+	epoch = ++primary->epoch;
+	vmm->epoch = epoch;
+	WRITE_ONCE(vmm->area->epoch, epoch);
+	spin_unlock(&primary->vm.lock);
+	kvmft_vm_count(&primary->vm, KVMFT_A_COUNTER_BEGUN, 1);
+	kvmft_stream_reset(sender->stream, primary->generation, epoch);
+	sender->begun = true;
+	sender->by_reference = false;
+	return kvmft_stream_begin(sender->stream,
+				  sender->full ? KVMFT_WIRE_BEGIN_FULL : 0);
+}
+
+/**
+ * kvmft_sender_is_zero() - is there nothing in this page?
+ * @page: the page
+ *
+ * Return: whether
+ */
+bool kvmft_sender_is_zero(struct page *page)
+{
+	return page == ZERO_PAGE(0) || !memchr_inv(page_address(page), 0, PAGE_SIZE);
+}
+
+/**
+ * kvmft_sender_put() - give the pages of a batch back
+ * @sender: the sender
+ * @count: how many
+ */
+void kvmft_sender_put(struct kvmft_sender *sender, u32 count)
+{
+	u32 i;
+
+	for (i = 0; i < count; i++) {
+		if (sender->pages[i])
+			put_page(sender->pages[i]);
+	}
+}
+
+/* What was never written takes no memory, and shall take none for being copied. */
+static bool is_hole(struct kvmft_sender *sender, u64 number)
+{
+	if (number >= sender->looked && number < sender->data)
+		return true;
+	sender->looked = number;
+	sender->data = kvmft_memory_data(&sender->primary->vm.memory, number);
+	return number < sender->data;
+}
+
+/**
+ * kvmft_sender_page() - send a page
+ * @sender: the sender
+ * @number: of the page
+ * @page: what is in it, or NULL if it is all zero
+ *
+ * Return: as kvmft_stream_page()
+ */
+int kvmft_sender_page(struct kvmft_sender *sender, u64 number, struct page *page)
+{
+	struct kvmft_vm *vm = &sender->primary->vm;
+	u64 offset;
+	u32 region = kvmft_memory_region(&vm->memory, number, &offset);
+
+	if (page && kvmft_sender_is_zero(page))
+		page = NULL;
+	kvmft_vm_count(vm, KVMFT_A_COUNTER_PAGES_SENT, 1);
+	if (!page)
+		kvmft_vm_count(vm, KVMFT_A_COUNTER_PAGES_ZERO, 1);
+	else
+		kvmft_vm_count(vm, KVMFT_A_COUNTER_BYTES, PAGE_SIZE);
+	return kvmft_stream_page(sender->stream, region, offset, page);
+}
+
+/**
+ * kvmft_sender_get() - get the pages of a batch
+ * @sender: the sender, with their numbers
+ * @count: how many
+ *
+ * Gets the pages of a batch, neighbours at one go. In a full copy, what was never
+ * written is left as it is, and its page NULL.
+ *
+ * Return: 0; -ESRCH if the VMM is gone; another negative errno
+ */
+int kvmft_sender_get(struct kvmft_sender *sender, u32 count)
+{
+	struct kvmft_vm *vm = &sender->primary->vm;
+	u32 at, run;
+	int got = 0;
+
+	if (!kvmft_vmm_use(vm->vmm))
+		return -ESRCH;
+	for (at = 0; at < count; at += got) {
+		if (sender->full && is_hole(sender, sender->numbers[at])) {
+			sender->pages[at] = NULL;
+			got = 1;
+			continue;
+		}
+		for (run = 1; at + run < count; run++) {
+			if (sender->numbers[at + run] != sender->numbers[at] + run ||
+			    (sender->full && is_hole(sender, sender->numbers[at + run])))
+				break;
+		}
+		got = kvmft_memory_get(&vm->memory, sender->numbers[at], run,
+				       sender->pages + at);
+		if (got < 0)
+			break;
+	}
+	kvmft_vmm_unuse(vm->vmm);
+	if (got < 0)
+		kvmft_sender_put(sender, at);
+	return got < 0 ? got : 0;
+}
+
+/* The guest's memory or its VMM isn't there: no link can help. */
+static int no_memory(struct kvmft_sender *sender, int err)
+{
+	struct kvmft_verdict verdict = { 0 };
+
+	if (err == -ESRCH)
+		kvmft_judge(&verdict, KVMFT_REASON_VMM_GONE);
+	else
+		kvmft_judge_saying(&verdict, KVMFT_REASON_LAYOUT,
+				   "a page of its memory isn't there (error %d)", -err);
+	kvmft_primary_give_up(sender->primary, &verdict);
+	return -ESHUTDOWN;
+}
+
+/**
+ * kvmft_sender_due() - send what is due now, once
+ * @sender: the sender
+ * @ahead: the guest runs; stop when it waits for us
+ *
+ * Sends what is due now, once, by reference or as the stream does.
+ *
+ * Return: 0, or a negative errno as of a stream, or -ESHUTDOWN
+ */
+int kvmft_sender_due(struct kvmft_sender *sender, bool ahead)
+{
+	struct kvmft_primary *primary = sender->primary;
+	u64 cursor = 0;
+	u32 count, i;
+	int err = 0;
+
+	for (;;) {
+		if (kvmft_sender_over(sender))
+			return -ECONNABORTED;
+		/* What a standing guest waits for comes first. */
+		if (ahead && READ_ONCE(primary->checkpoint) == KVMFT_CHECKPOINT_READY)
+			return 0;
+		count = kvmft_harvest_take(&primary->harvest, &cursor,
+					   sender->numbers, KVMFT_SENDER_BATCH);
+		if (!count)
+			return 0;
+		err = kvmft_sender_get(sender, count);
+		if (err)
+			return no_memory(sender, err);
+
+		err = kvmft_sender_begin(sender);
+		for (i = 0; i < count && !err; i++)
+			err = kvmft_sender_page(sender, sender->numbers[i], sender->pages[i]);
+		err = err ?: kvmft_stream_flush(sender->stream);
+		kvmft_sender_put(sender, count);
+		if (err)
+			return err;
+
+		if (ahead)
+			kvmft_vm_count(&primary->vm, KVMFT_A_COUNTER_PAGES_AHEAD, count);
+		if (sender->stream->how == KVMFT_SEND_BY_REFERENCE)
+			sender->by_reference = true;
+		else
+			kvmft_vm_count(&primary->vm, KVMFT_A_COUNTER_PAGES_COPIED, count);
+		if (sender->full) {
+			spin_lock(&primary->vm.lock);
+			primary->copy_done += (u64)count << PAGE_SHIFT;
+			spin_unlock(&primary->vm.lock);
+		}
+	}
+}
+
+/**
+ * kvmft_sender_look() - find out what has changed
+ * @sender: the sender
+ *
+ * Return: 0 or -ESHUTDOWN
+ */
+int kvmft_sender_look(struct kvmft_sender *sender)
+{
+	struct kvmft_primary *primary = sender->primary;
+	int err;
+
+	if (!kvmft_vmm_use(primary->vm.vmm))
+		return no_memory(sender, -ESRCH);
+	err = kvmft_harvest_all(&primary->harvest);
+	/* What was written meanwhile isn't a hole any more. */
+	sender->data = 0;
+	kvmft_vmm_unuse(primary->vm.vmm);
+	return err ? no_memory(sender, err) : 0;
+}
+
+/**
+ * kvmft_sender_ahead() - send what has changed while the guest runs
+ * @sender: the sender
+ *
+ * What is sent while the guest runs may be changed before the other end has it. In
+ * sync mode it is then sent again, before the guest goes on. In async mode the guest
+ * goes on first, so there it has to be a copy.
+ *
+ * Return: as kvmft_sender_due()
+ */
+int kvmft_sender_ahead(struct kvmft_sender *sender)
+{
+	struct kvmft_primary *primary = sender->primary;
+	int err;
+
+	/* One epoch at a time. */
+	if (READ_ONCE(primary->flying))
+		return 0;
+	/* Reading a whole log time and again costs more than it saves. */
+	if (primary->harvest.ring) {
+		err = kvmft_sender_look(sender);
+		if (err)
+			return err;
+	}
+	sender->idle = !kvmft_harvest_due(&primary->harvest);
+	if (sender->idle)
+		return 0;
+	if (READ_ONCE(primary->mode) == KVMFT_VM_ASYNC)
+		sender->stream->how = KVMFT_SEND_COPIES;
+	err = kvmft_sender_due(sender, true);
+	sender->stream->how = KVMFT_SEND_BY_REFERENCE;
+	return err;
+}

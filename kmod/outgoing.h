@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * outgoing: a primary's pages on their way to the stream.
+ *
+ * Contract: belongs to the thread of a primary's channel. What is due becomes pending
+ * before it is sent, so that nothing is lost when sending fails. No page is
+ * held, and the VMM's address space isn't used, while the socket is waited for.
+ */
+#ifndef _KVMFT_OUTGOING_H
+#define _KVMFT_OUTGOING_H
+
+#include "stream.h"
+
+struct kvmft_primary;
+
+/* Pages that are taken at a time. */
+#define KVMFT_SENDER_BATCH KVMFT_STREAM_BATCH
+
+/**
+ * struct kvmft_sender - a primary's thread, on one data connection
+ * @primary: The guest.
+ * @stream: Where to send.
+ * @full: What is sent is a full copy.
+ * @begun: An epoch is begun.
+ * @by_reference: Pages of it went by reference, so the guest must not go on before it
+ *	is committed.
+ * @refusals: Epochs in a row that were refused.
+ * @idle: Nothing changed when it last looked.
+ * @looked: From this page on there is nothing but zeroes...
+ * @data: ... up to this one.
+ * @numbers: A batch.
+ * @pages: Its pages.
+ */
+struct kvmft_sender {
+	struct kvmft_primary *primary;
+	struct kvmft_stream *stream;
+	bool full;
+	bool begun;
+	bool by_reference;
+	u32 refusals;
+	bool idle;
+	u64 looked;
+	u64 data;
+	u64 numbers[KVMFT_SENDER_BATCH];
+	struct page *pages[KVMFT_SENDER_BATCH];
+};
+
+bool kvmft_sender_over(struct kvmft_sender *sender);
+int kvmft_sender_begin(struct kvmft_sender *sender);
+bool kvmft_sender_is_zero(struct page *page);
+int kvmft_sender_page(struct kvmft_sender *sender, u64 number, struct page *page);
+int kvmft_sender_get(struct kvmft_sender *sender, u32 count);
+void kvmft_sender_put(struct kvmft_sender *sender, u32 count);
+int kvmft_sender_due(struct kvmft_sender *sender, bool ahead);
+int kvmft_sender_look(struct kvmft_sender *sender);
+int kvmft_sender_ahead(struct kvmft_sender *sender);
+
+#endif /* _KVMFT_OUTGOING_H */

@@ -1,0 +1,728 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/err.h>
+#include <linux/fs.h>
+#include <linux/kernel.h>
+#include <linux/kvm_host.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+#include "compat.h"
+#include "fault.h"
+#include "primary.h"
+#include "trace.h"
+#include "vmm.h"
+
+/* Pages that are kept for the next checkpoint's copies. */
+#define SPARE_PAGES 8192
+
+static struct kvmft_primary *to_primary(struct kvmft_vm *vm)
+{
+	return container_of(vm, struct kvmft_primary, vm);
+}
+
+/**
+ * kvmft_primary_area() - tell the VMM what is asked of it
+ * @primary: the guest
+ * @state: &enum kvmft_area_state
+ */
+void kvmft_primary_area(struct kvmft_primary *primary, u32 state)
+{
+	struct kvmft_vmm *vmm = primary->vm.vmm;
+
+	spin_lock(&primary->vm.lock);
+	if (!primary->closed || state == KVMFT_AREA_IDLE)
+		WRITE_ONCE(vmm->area->state, state);
+	spin_unlock(&primary->vm.lock);
+	kvmft_vmm_tell(vmm);
+}
+
+/**
+ * kvmft_primary_give_up() - the guest can't be protected any more
+ * @primary: the guest
+ * @verdict: why
+ *
+ * It runs on, and its output leaves at once. Until it is detached nothing else
+ * happens.
+ */
+void kvmft_primary_give_up(struct kvmft_primary *primary,
+			   const struct kvmft_verdict *verdict)
+{
+	kvmft_vm_enter(&primary->vm, KVMFT_VM_UNPROTECTED, verdict);
+	spin_lock(&primary->vm.lock);
+	primary->closed = true;
+	spin_unlock(&primary->vm.lock);
+	kvmft_primary_area(primary, KVMFT_AREA_IDLE);
+	kvmft_park_close(&primary->park);
+	wake_up_all(&primary->channel.wait);
+}
+
+static int give_up(struct kvmft_primary *primary, u32 reason, const char *words)
+{
+	struct kvmft_verdict verdict = { 0 };
+
+	kvmft_judge_saying(&verdict, reason, "%s", words);
+	kvmft_primary_give_up(primary, &verdict);
+	return 0;
+}
+
+static struct kvm_vcpu *vcpu_of(struct kvmft_primary *primary, u32 index)
+{
+	return primary->park.vcpus[index].vcpu;
+}
+
+/*
+ * Lets KVM complete what the VMM has emulated: before that, the registers are neither
+ * those before the exit nor those after it.
+ *
+ * Returns 0 when the vcpu is complete, 1 if it has made a new exit, or an error.
+ */
+static int make_complete(struct kvmft_primary *primary, u32 index)
+{
+	struct kvm_vcpu *vcpu = vcpu_of(primary, index);
+	long err;
+
+	WRITE_ONCE(kvmft_immediate_exit(vcpu->run), 1);
+	err = vfs_ioctl(primary->vm.vcpu_files[index], KVM_RUN, 0);
+	if (!err)
+		return 1;
+	if (err != -EINTR && err != -EAGAIN)
+		return err;
+	if (vcpu->arch.complete_userspace_io || vcpu->mmio_needed ||
+	    vcpu->arch.pio.count)
+		return -EBUSY;
+	return 0;
+}
+
+/* In the vcpu's own thread, while all stand still. */
+static void save_vcpu(struct kvmft_primary *primary, u32 index)
+{
+	struct kvmft_vm *vm = &primary->vm;
+	struct kvmft_verdict verdict = { 0 };
+	struct kvmft_window window;
+	int err;
+
+	kvmft_vmm_window(vm->vmm, 1 + index, &window);
+	err = kvmft_kvmstate_save_vcpu(&vm->kvmstate, vm->vcpu_files[index], &window,
+				       &primary->clock, &primary->lengths[1 + index],
+				       &verdict);
+	if (err) {
+		kvmft_judge(&verdict, KVMFT_REASON_STATE);
+		spin_lock(&vm->lock);
+		if (!primary->failed.reason)
+			primary->failed = verdict;
+		spin_unlock(&vm->lock);
+	}
+	kvmft_park_saved(&primary->park, index);
+}
+
+/* Only now: some of it takes a vcpu's own thread. */
+static int probe(struct kvmft_primary *primary, u32 index,
+		 const struct kvmft_window *window)
+{
+	struct kvmft_vm *vm = &primary->vm;
+	struct kvmft_window own;
+	int err;
+
+	if (primary->probed)
+		return 0;
+	kvmft_vmm_window(vm->vmm, 1 + index, &own);
+	err = kvmft_kvmstate_probe_vm(&vm->kvmstate, vm->vmm->vm_file, window,
+				      &primary->failed) ?:
+	      kvmft_kvmstate_probe_vcpu(&vm->kvmstate, vm->vcpu_files[index], &own,
+					&primary->failed);
+	primary->probed = !err;
+	return err;
+}
+
+static int save_all(struct kvmft_primary *primary, u32 index)
+{
+	struct kvmft_vm *vm = &primary->vm;
+	struct kvmft_window window;
+	int err;
+
+	/* Interrupted, it finds that all this is done. */
+	if (READ_ONCE(primary->park.phase) != KVMFT_PARK_GATHER)
+		goto still;
+	memset(&primary->failed, 0, sizeof(primary->failed));
+	kvmft_vmm_window(vm->vmm, 0, &window);
+	err = kvmft_fault(KVMFT_FAULT_SAVE_STATE) ?:
+	      probe(primary, index, &window) ?:
+	      kvmft_kvmstate_check(&vm->kvmstate, vm->vmm->kvm, &primary->failed) ?:
+	      kvmft_kvmstate_save_vm(&vm->kvmstate, vm->vmm->vm_file, &window,
+				     &primary->clock, &primary->lengths[0],
+				     &primary->failed);
+	if (err) {
+		kvmft_judge(&primary->failed, KVMFT_REASON_STATE);
+		return -EIO;
+	}
+	kvmft_park_save(&primary->park);
+	save_vcpu(primary, index);
+still:
+	err = kvmft_park_still(&primary->park);
+	if (!err && primary->failed.reason)
+		err = -EIO;
+	return err;
+}
+
+/* Is the guest's memory, and are its vcpus, what they were? */
+static int look(struct kvmft_primary *primary)
+{
+	struct kvmft_vm *vm = &primary->vm;
+	struct kvmft_verdict verdict = { 0 };
+
+	if (atomic_read(&vm->vmm->kvm->online_vcpus) != vm->vcpu_count) {
+		kvmft_judge_saying(&verdict, KVMFT_REASON_CONFIG, "it got another vcpu");
+		goto give_up;
+	}
+	switch (kvmft_memory_look(&vm->memory, &verdict)) {
+	case KVMFT_MEMORY_SAME:
+		return 0;
+	case KVMFT_MEMORY_NOT_LOGGED:
+		/* What KVM knew of writes is gone, so all has to be sent again. */
+		if (!kvmft_memory_log(&vm->memory, true)) {
+			kvmft_harvest_everything(&primary->harvest);
+			return 0;
+		}
+		kvmft_judge_saying(&verdict, KVMFT_REASON_LAYOUT,
+				   "the VMM has ended the logging of writes, and it can't begin again");
+		break;
+	case KVMFT_MEMORY_CHANGED:
+		break;
+	}
+give_up:
+	kvmft_primary_give_up(primary, &verdict);
+	return -ESHUTDOWN;
+}
+
+/* While none is in KVM_RUN: what the guest on the other host must have, too. */
+static void configure(struct kvmft_primary *primary, u32 index)
+{
+	struct kvmft_window window;
+
+	memset(&primary->failed, 0, sizeof(primary->failed));
+	kvmft_vmm_window(primary->vm.vmm, 0, &window);
+	if (probe(primary, index, &window) ||
+	    kvmft_vm_configure(&primary->vm, &primary->failed)) {
+		kvmft_judge(&primary->failed, KVMFT_REASON_STATE);
+		kvmft_primary_give_up(primary, &primary->failed);
+	}
+	wake_up_all(&primary->channel.wait);
+}
+
+static void set_checkpoint(struct kvmft_primary *primary, enum kvmft_checkpoint phase)
+{
+	spin_lock(&primary->vm.lock);
+	WRITE_ONCE(primary->checkpoint, phase);
+	spin_unlock(&primary->vm.lock);
+}
+
+/* The guest stands still, and the leader has the device state: makes it ready. */
+static int capture(struct kvmft_primary *primary, u32 index,
+		   const struct kvmft_hook *hook)
+{
+	struct kvmft_vm *vm = &primary->vm;
+	u64 before;
+	int err;
+
+	if (hook->state_len > vm->vmm->state_max)
+		return give_up(primary, KVMFT_REASON_VMM,
+			       "its device state is longer than it said");
+	err = look(primary);
+	if (err)
+		return err;
+	err = save_all(primary, index);
+	if (err == -ERESTARTSYS || err == -ESHUTDOWN)
+		return err;
+	if (err == -ETIMEDOUT)
+		return give_up(primary, KVMFT_REASON_VMM, "a vcpu has left the hook");
+	if (err) {
+		kvmft_primary_give_up(primary, &primary->failed);
+		return 0;
+	}
+
+	before = ktime_get_ns();
+	err = kvmft_harvest_all(&primary->harvest);
+	kvmft_vm_note(vm, KVMFT_A_COUNTER_HARVEST_LAST, ktime_get_ns() - before);
+	if (err)
+		return give_up(primary, KVMFT_REASON_STATE,
+			       "KVM doesn't tell what was written");
+
+	primary->device_len = hook->state_len;
+	spin_lock(&vm->lock);
+	/* Without protection so far, nothing waits for a link to come back. */
+	WRITE_ONCE(primary->checkpoint, primary->session || primary->synced ?
+					KVMFT_CHECKPOINT_READY :
+					KVMFT_CHECKPOINT_CANCELLED);
+	spin_unlock(&vm->lock);
+	wake_up_all(&primary->channel.wait);
+	return 0;
+}
+
+static bool may_go(void *context)
+{
+	struct kvmft_primary *primary = context;
+
+	return READ_ONCE(primary->closed) ||
+	       READ_ONCE(primary->checkpoint) >= KVMFT_CHECKPOINT_COPIED;
+}
+
+/* Lets all go; what they may know of this checkpoint is written down before. */
+static void finish(struct kvmft_primary *primary)
+{
+	struct kvmft_vm *vm = &primary->vm;
+	u64 ns;
+
+	spin_lock(&vm->lock);
+	if (primary->checkpoint == KVMFT_CHECKPOINT_COPIED ||
+	    primary->checkpoint == KVMFT_CHECKPOINT_DONE) {
+		primary->flying = primary->checkpoint == KVMFT_CHECKPOINT_COPIED;
+		primary->ticket = primary->sealed;
+		primary->round = primary->park.round;
+	}
+	WRITE_ONCE(primary->checkpoint, KVMFT_CHECKPOINT_NONE);
+	spin_unlock(&vm->lock);
+	ns = kvmft_park_go(&primary->park);
+	if (ns)
+		kvmft_vm_add_time(vm, ns);
+}
+
+/*
+ * The leader's part. 0 with an action or, when all may go on, with KVMFT_ACTION_RUN;
+ * whatever it was interrupted in, it finds again.
+ */
+static int lead(struct kvmft_primary *primary, u32 index, struct kvmft_hook *hook)
+{
+	bool answers = READ_ONCE(primary->checkpoint) == KVMFT_CHECKPOINT_ASKED;
+	struct kvmft_area *area = primary->vm.vmm->area;
+	bool alone;
+	int err;
+
+	if (READ_ONCE(primary->checkpoint) < KVMFT_CHECKPOINT_READY) {
+		err = kvmft_park_gather(&primary->park);
+		if (err == -ETIMEDOUT)
+			err = give_up(primary, KVMFT_REASON_VMM,
+				      "not all of its threads come to the hook");
+		if (err == -ERESTARTSYS)
+			return err;
+		if (err || READ_ONCE(primary->closed))
+			goto out;
+
+		/* The first time, it is only about what the other guest must have. */
+		if (!primary->vm.config_len) {
+			configure(primary, index);
+			goto out;
+		}
+
+		/* What others did until they were here may have changed devices. */
+		alone = primary->vm.vcpu_count == 1 &&
+			READ_ONCE(area->entered) == hook->entered;
+		if (!(hook->flags & KVMFT_HOOK_STATE) || (!answers && !alone)) {
+			set_checkpoint(primary, KVMFT_CHECKPOINT_ASKED);
+			hook->action = KVMFT_ACTION_SAVE;
+			return 0;
+		}
+		err = capture(primary, index, hook);
+		if (err == -ERESTARTSYS)
+			return err;
+	}
+	do {
+		err = kvmft_park_sleep(primary->vm.vmm, may_go, primary, jiffies + HZ);
+	} while (err == -ETIMEDOUT);
+	if (err)
+		return err;
+out:
+	finish(primary);
+	hook->action = KVMFT_ACTION_RUN;
+	return 0;
+}
+
+/* The part of a vcpu that doesn't lead: it stays until all go on. */
+static int follow(struct kvmft_primary *primary, u32 index)
+{
+	bool save;
+	u64 round;
+	int err;
+
+	if (!kvmft_park_stay(&primary->park, index, &round))
+		return 0;
+	for (;;) {
+		err = kvmft_park_wait(&primary->park, index, round, &save);
+		if (err || !save)
+			return err;
+		save_vcpu(primary, index);
+	}
+}
+
+/* Does output of this guest need an epoch? */
+static bool output_waits(struct kvmft_primary *primary)
+{
+	return READ_ONCE(primary->synced) && !READ_ONCE(primary->closed);
+}
+
+static bool landed(void *context)
+{
+	struct kvmft_primary *primary = context;
+
+	return !READ_ONCE(primary->flying) || READ_ONCE(primary->closed) ||
+	       READ_ONCE(primary->park.phase) != KVMFT_PARK_GO;
+}
+
+/* One step of a vcpu in the hook: 0, 1 if there is nothing left to do, or an error. */
+static int step(struct kvmft_primary *primary, u32 index, struct kvmft_hook *hook)
+{
+	struct kvmft_park *park = &primary->park;
+	bool output = hook->flags & KVMFT_HOOK_OUTPUT;
+	u64 round;
+	int err;
+
+	if (READ_ONCE(park->phase) == KVMFT_PARK_GO) {
+		if (!output || !output_waits(primary))
+			return 1;
+		/* One after the other: the last epoch's output is still here. */
+		if (READ_ONCE(primary->flying)) {
+			err = kvmft_park_sleep(primary->vm.vmm, landed, primary,
+					       jiffies + HZ);
+			return err == -ETIMEDOUT ? 0 : err;
+		}
+	}
+	if (kvmft_park_lead(park, index, output && output_waits(primary))) {
+		err = lead(primary, index, hook);
+		if (err || hook->action != KVMFT_ACTION_RUN)
+			return err ?: 1;
+		hook->flags &= ~KVMFT_HOOK_STATE;
+	} else {
+		round = READ_ONCE(park->round);
+		err = follow(primary, index);
+		if (err)
+			return err;
+		/* Output that was there before the device state is part of it. */
+		if (READ_ONCE(primary->round) != round)
+			return 0;
+	}
+	if (output) {
+		spin_lock(&primary->vm.lock);
+		hook->ticket = primary->ticket;
+		spin_unlock(&primary->vm.lock);
+	}
+	/* With a ticket in hand it doesn't begin anything else, see primary_hook(). */
+	return output ? 1 : 0;
+}
+
+static int primary_hook(struct kvmft_vm *vm, u32 index, struct kvmft_hook *hook)
+{
+	struct kvmft_primary *primary = to_primary(vm);
+	struct kvm_vcpu *vcpu = vcpu_of(primary, index);
+	int err;
+
+	if (hook->flags & KVMFT_HOOK_RING_FULL) {
+		err = kvmft_harvest_rings(&primary->harvest);
+		if (err)
+			return err;
+	}
+
+	hook->ticket = 0;
+	for (;;) {
+		hook->action = KVMFT_ACTION_RUN;
+		if (READ_ONCE(primary->park.phase) != KVMFT_PARK_GO ||
+		    (hook->flags & KVMFT_HOOK_OUTPUT && output_waits(primary))) {
+			err = make_complete(primary, index);
+			if (err == 1) {
+				hook->action = KVMFT_ACTION_EMULATE;
+				return 0;
+			}
+			if (err) {
+				give_up(primary, KVMFT_REASON_STATE,
+					"a vcpu's last exit can't be completed");
+				return 0;
+			}
+		}
+		err = step(primary, index, hook);
+		if (err < 0)
+			return err;
+		if (hook->action != KVMFT_ACTION_RUN)
+			return 0;
+		if (!err)
+			continue;
+
+		/* As in kvmft_hook(): first this, then a last look. */
+		WRITE_ONCE(kvmft_immediate_exit(vcpu->run), 0);
+		/* Pairs with the one in kick(). */
+		smp_mb();
+		if (READ_ONCE(primary->park.phase) == KVMFT_PARK_GO)
+			return 0;
+		/* The VMM comes back at once: KVM_RUN returns, the flag is up. */
+		if (hook->ticket) {
+			WRITE_ONCE(kvmft_immediate_exit(vcpu->run), 1);
+			return 0;
+		}
+	}
+}
+
+static int primary_ticket(struct kvmft_vm *vm, u64 ticket)
+{
+	struct kvmft_primary *primary = to_primary(vm);
+	int may;
+
+	spin_lock(&vm->lock);
+	if (primary->closed)
+		may = 1;
+	else if (ticket > primary->epoch)
+		may = -ENOENT;
+	else
+		may = ticket <= primary->committed &&
+		      ktime_get_boottime_ns() < primary->lease;
+	spin_unlock(&vm->lock);
+	return may;
+}
+
+static void primary_progress(struct kvmft_vm *vm, struct kvmft_vm_progress *progress)
+{
+	struct kvmft_primary *primary = to_primary(vm);
+	struct kvmft_harvest *harvest = &primary->harvest;
+
+	progress->tracking = harvest->ring ? KVMFT_VM_RING : KVMFT_VM_LOG;
+	spin_lock(&vm->lock);
+	progress->mode = primary->mode;
+	progress->generation = primary->generation;
+	progress->epoch = primary->epoch;
+	progress->committed = primary->committed;
+	progress->copy_done = primary->copy_done;
+	progress->copy_total = primary->copy_total;
+	progress->copy_round = primary->copy_round;
+	spin_unlock(&vm->lock);
+	kvmft_vm_note(vm, KVMFT_A_COUNTER_PAGES_TRACKED, atomic64_read(&harvest->tracked));
+	kvmft_vm_note(vm, KVMFT_A_COUNTER_PAGES_MARKED, atomic64_read(&harvest->marked));
+	kvmft_vm_note(vm, KVMFT_A_COUNTER_PAGES_RESENT, atomic64_read(&harvest->resent));
+	kvmft_vm_note(vm, KVMFT_A_COUNTER_KICKS, atomic64_read(&primary->park.kicks));
+}
+
+static int primary_set(struct kvmft_vm *vm, u32 mode, bool converge)
+{
+	struct kvmft_primary *primary = to_primary(vm);
+
+	spin_lock(&vm->lock);
+	if (mode)
+		WRITE_ONCE(primary->mode, mode);
+	if (converge)
+		WRITE_ONCE(primary->converge, true);
+	spin_unlock(&vm->lock);
+	return 0;
+}
+
+static void empty_rings(void *context)
+{
+	struct kvmft_primary *primary = context;
+
+	kvmft_harvest_rings(&primary->harvest);
+}
+
+static void primary_stop(struct kvmft_vm *vm)
+{
+	struct kvmft_primary *primary = to_primary(vm);
+
+	spin_lock(&vm->lock);
+	WRITE_ONCE(primary->closed, true);
+	WRITE_ONCE(primary->stopped, true);
+	spin_unlock(&vm->lock);
+	kvmft_primary_area(primary, KVMFT_AREA_IDLE);
+	kvmft_park_close(&primary->park);
+	/* Pairs with kvmft_primary_begin(). */
+	smp_mb();
+	if (READ_ONCE(primary->channel.thread))
+		kvmft_channel_stop(&primary->channel);
+	/* What is still in the rings would stop the guest once they are full of it. */
+	kvmft_memory_log(&vm->memory, false);
+	kvmft_vmm_call(vm->vmm, empty_rings, primary);
+}
+
+static void primary_free(struct kvmft_primary *primary)
+{
+	kvmft_pool_destroy(&primary->spare);
+	kvfree(primary->state_pages);
+	kfree(primary->lengths);
+	if (primary->head)
+		__free_page(primary->head);
+	kvmft_harvest_destroy(&primary->harvest);
+	kvmft_park_destroy(&primary->park);
+	kvmft_vm_disown(&primary->vm);
+	kvfree(primary);
+}
+
+static void primary_release(struct kvmft_vm *vm)
+{
+	primary_free(to_primary(vm));
+}
+
+static const struct kvmft_vm_ops primary_ops = {
+	.hook = primary_hook,
+	.ticket = primary_ticket,
+	.progress = primary_progress,
+	.set = primary_set,
+	.stop = primary_stop,
+	.release = primary_release,
+};
+
+static struct kvmft_primary *of_channel(struct kvmft_channel *channel)
+{
+	return container_of(channel, struct kvmft_primary, channel);
+}
+
+/* The standby's guest: like ours, or it is none. */
+static enum kvmft_reason primary_about(struct kvmft_channel *channel,
+				       const struct kvmft_wire_header *header,
+				       const u8 *body)
+{
+	struct kvmft_primary *primary = of_channel(channel);
+	struct kvmft_verdict verdict = { 0 };
+
+	/* Without ours we haven't asked, or it is an answer from before. */
+	if (!(header->flags & KVMFT_WIRE_REPLY))
+		return KVMFT_REASON_PROTOCOL;
+	/* Pairs with the release in kvmft_vm_configure(). */
+	if (!smp_load_acquire(&primary->vm.config_len))
+		return 0;
+	if (kvmft_vm_compare(&primary->vm, header, body, &verdict)) {
+		kvmft_primary_give_up(primary, &verdict);
+		return 0;
+	}
+	spin_lock(&primary->vm.lock);
+	primary->alike |= header->type == KVMFT_WIRE_LAYOUT ? 1 : 2;
+	spin_unlock(&primary->vm.lock);
+	wake_up_all(&channel->wait);
+	return 0;
+}
+
+static void primary_lease(struct kvmft_channel *channel, u64 until)
+{
+	struct kvmft_primary *primary = of_channel(channel);
+	struct kvmft_vmm *vmm = primary->vm.vmm;
+
+	spin_lock(&primary->vm.lock);
+	/* Another standby than the one that has its state can't permit anything. */
+	if (primary->known && until > primary->lease) {
+		primary->lease = until;
+		WRITE_ONCE(vmm->area->lease, until);
+	}
+	spin_unlock(&primary->vm.lock);
+	kvmft_vmm_tell(vmm);
+}
+
+static void primary_channel_release(struct kvmft_channel *channel)
+{
+	kvmft_vm_put(&of_channel(channel)->vm);
+}
+
+static const struct kvmft_channel_ops channel_ops = {
+	.run = kvmft_primary_run,
+	.about = primary_about,
+	.lease = primary_lease,
+	.release = primary_channel_release,
+};
+
+static int prepare(struct kvmft_primary *primary)
+{
+	struct kvmft_vm *vm = &primary->vm;
+	u64 pages = 1 + (1 + vm->vcpu_count) * (u64)(KVMFT_WINDOW_SIZE / PAGE_SIZE) +
+		    (PAGE_ALIGN(vm->vmm->state_max) >> PAGE_SHIFT);
+	u32 i;
+
+	if (kvmft_park_init(&primary->park, vm->vmm, vm->vcpu_count) ||
+	    kvmft_harvest_init(&primary->harvest, vm->vmm, &vm->memory, vm->vcpu_count))
+		return -ENOMEM;
+	for (i = 0; i < vm->vcpu_count; i++)
+		primary->park.vcpus[i].vcpu = vm->vcpu_files[i]->private_data;
+	primary->head = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	primary->lengths = kcalloc(1 + vm->vcpu_count, sizeof(u32), GFP_KERNEL);
+	primary->state_pages = kvcalloc(pages, sizeof(struct page *), GFP_KERNEL);
+	if (!primary->head || !primary->lengths || !primary->state_pages)
+		return -ENOMEM;
+	kvmft_pool_init(&primary->spare, SPARE_PAGES);
+	return 0;
+}
+
+/**
+ * kvmft_primary_attach() - protect a guest that runs here
+ * @pair: the pair
+ * @config: what it is attached with
+ * @notify: told about events
+ * @verdict: why not
+ *
+ * Context: may sleep
+ *
+ * Return: the guest with a reference, or an error; kvmft_primary_begin() is next, when
+ * its vcpus can find it
+ */
+struct kvmft_vm *kvmft_primary_attach(struct kvmft_pair *pair,
+				      const struct kvmft_vm_config *config,
+				      kvmft_vm_notify_fn notify,
+				      struct kvmft_verdict *verdict)
+{
+	struct kvmft_primary *primary;
+	struct kvmft_vm *vm;
+	int err;
+
+	primary = kvzalloc(sizeof(*primary), GFP_KERNEL_ACCOUNT);
+	if (!primary)
+		return ERR_PTR(-ENOMEM);
+	vm = &primary->vm;
+	err = kvmft_vm_init(vm, &primary_ops, pair, config, notify, verdict);
+	if (err) {
+		kvfree(primary);
+		return ERR_PTR(err);
+	}
+	primary->mode = config->mode;
+	primary->converge = config->converge;
+	primary->generation = 1;
+	/* Tickets of an attachment before mustn't look like some of this one. */
+	primary->epoch = vm->vmm->epoch;
+	primary->committed = primary->epoch;
+	WRITE_ONCE(vm->vmm->area->committed, primary->committed);
+	err = prepare(primary);
+	if (err)
+		goto err_free;
+
+	return vm;
+
+err_free:
+	primary_free(primary);
+	return ERR_PTR(err);
+}
+
+/**
+ * kvmft_primary_begin() - begin to protect it
+ * @vm: the guest, which its vcpus can find
+ * @verdict: why not
+ *
+ * Context: may sleep
+ *
+ * Return: 0 or a negative errno
+ */
+int kvmft_primary_begin(struct kvmft_vm *vm, struct kvmft_verdict *verdict)
+{
+	struct kvmft_primary *primary = to_primary(vm);
+	int err;
+
+	/* What the VMM writes is marked from here on, what the guest writes logged. */
+	kvmft_primary_area(primary, KVMFT_AREA_TRACKED);
+	err = kvmft_memory_log(&vm->memory, true);
+	if (err) {
+		kvmft_judge_saying(verdict, KVMFT_REASON_LAYOUT,
+				   "KVM can't log writes to its memory (error %d)", -err);
+		return err;
+	}
+	kvmft_vm_get(vm);
+	err = kvmft_channel_start(&primary->channel, vm->pair, &channel_ops, true,
+				  KVMFT_WIRE_ATTACH_GUEST, vm->name);
+	if (err) {
+		kvmft_vm_put(vm);
+		return err;
+	}
+	/* The channel's own is enough: it is stopped before the guest goes. */
+	kvmft_channel_put(&primary->channel);
+	/* Pairs with primary_stop(): one of us sees what the other has done. */
+	smp_mb();
+	if (READ_ONCE(primary->stopped))
+		kvmft_channel_stop(&primary->channel);
+	return 0;
+}

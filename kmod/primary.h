@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * primary: a guest that runs here, and whose epochs go to the other host.
+ *
+ * Contract: its vcpus make checkpoints (primary.c), its channel's thread sends
+ * them (sender, checkpoint, outgoing). A checkpoint belongs to the vcpu that leads
+ * until it is ready; then it is the sender's, until it is done; nothing of it changes
+ * meanwhile.
+ */
+#ifndef _KVMFT_PRIMARY_H
+#define _KVMFT_PRIMARY_H
+
+#include "channel.h"
+#include "harvest.h"
+#include "park.h"
+#include "pool.h"
+#include "vm.h"
+
+struct kvmft_stream;
+
+/**
+ * enum kvmft_checkpoint - how far a checkpoint is
+ * @KVMFT_CHECKPOINT_NONE: There is none.
+ * @KVMFT_CHECKPOINT_ASKED: The leader's VMM is to write its device state.
+ * @KVMFT_CHECKPOINT_READY: The state is saved, what changed is known.
+ * @KVMFT_CHECKPOINT_COPIED: The guest may run on, nothing of it is needed any more.
+ * @KVMFT_CHECKPOINT_DONE: It is committed, or it was copied and is lost.
+ * @KVMFT_CHECKPOINT_CANCELLED: Nobody needs it any more.
+ */
+enum kvmft_checkpoint {
+	KVMFT_CHECKPOINT_NONE,
+	KVMFT_CHECKPOINT_ASKED,
+	KVMFT_CHECKPOINT_READY,
+	KVMFT_CHECKPOINT_COPIED,
+	KVMFT_CHECKPOINT_DONE,
+	KVMFT_CHECKPOINT_CANCELLED,
+};
+
+/* Sections of a guest's state on the wire; see Documentation/wire.rst. */
+enum kvmft_section_kind {
+	KVMFT_SECTION_VM = 1,
+	KVMFT_SECTION_VCPU,
+	KVMFT_SECTION_DEVICES,
+};
+
+#define KVMFT_SECTION_HEAD 8
+#define KVMFT_SECTION_LEN 16
+
+/**
+ * struct kvmft_primary - a guest that runs here
+ * @vm: What is common.
+ * @channel: Its end of the channel.
+ * @park: Its vcpus.
+ * @harvest: What changed.
+ * @head: First page of the state: where what is.
+ * @probed: It is known what its state is made of.
+ * @clock: The moment that the states of vcpus refer to.
+ * @lengths: Bytes of the sections of the VM and of each vcpu.
+ * @device_len: Bytes of device state.
+ * @failed: Why a vcpu's state can't be saved; under the VM's lock.
+ * @spare: Pages to copy into; the sender's own.
+ * @state_pages: Where the sender gathers the pages of a state.
+ * @mode: &enum kvmft_vm_mode; from here on all is under the VM's lock.
+ * @converge: See &struct kvmft_vm_config.
+ * @checkpoint: See there.
+ * @flying: It is copied and not done.
+ * @owed: A checkpoint that had flown was lost, another one has to be made.
+ * @generation: Of the guest.
+ * @epoch: The last one that was begun, or 0.
+ * @committed: The last one that was committed.
+ * @alike: Which of the other guest's LAYOUT (1) and CONFIG (2) are like ours.
+ * @synced: There was a commit since it was attached: output waits.
+ * @known: That is who has its state, or will have.
+ * @session: There is somebody to send to.
+ * @sealed: The epoch that the checkpoint went into.
+ * @lease: Until when output may leave, CLOCK_BOOTTIME in ns.
+ * @round: Which of the park's rounds was the last that made a checkpoint.
+ * @ticket: The ticket of that round's output.
+ * @closed: It can't be protected any more.
+ * @stopped: It is being detached.
+ * @copy_done: Of the full copy, see &struct kvmft_vm_progress.
+ * @copy_total: The same.
+ * @copy_round: The same.
+ */
+struct kvmft_primary {
+	struct kvmft_vm vm;
+	struct kvmft_channel channel;
+	struct kvmft_park park;
+	struct kvmft_harvest harvest;
+	struct page *head;
+	bool probed;
+	struct kvmft_clockbase clock;
+	u32 *lengths;
+	u64 device_len;
+	struct kvmft_verdict failed;
+	struct kvmft_pool spare;
+	struct page **state_pages;
+
+	u32 mode;
+	bool converge;
+	enum kvmft_checkpoint checkpoint;
+	bool flying;
+	bool owed;
+	u64 generation;
+	u64 epoch;
+	u64 committed;
+	u32 alike;
+	bool synced;
+	bool session;
+	bool known;
+	u64 sealed;
+	u64 lease;
+	u64 round;
+	u64 ticket;
+	bool closed;
+	bool stopped;
+	u64 copy_done;
+	u64 copy_total;
+	u32 copy_round;
+};
+
+struct kvmft_vm *kvmft_primary_attach(struct kvmft_pair *pair,
+				      const struct kvmft_vm_config *config,
+				      kvmft_vm_notify_fn notify,
+				      struct kvmft_verdict *verdict);
+
+int kvmft_primary_begin(struct kvmft_vm *vm, struct kvmft_verdict *verdict);
+
+/* For the two files of the primary. */
+void kvmft_primary_run(struct kvmft_channel *channel, struct kvmft_conn *conn);
+void kvmft_primary_give_up(struct kvmft_primary *primary,
+			   const struct kvmft_verdict *verdict);
+void kvmft_primary_area(struct kvmft_primary *primary, u32 state);
+
+#endif /* _KVMFT_PRIMARY_H */

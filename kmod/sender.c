@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/kernel.h>
+#include <linux/kvm_host.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/vmalloc.h>
+
+#include "compat.h"
+#include "fault.h"
+#include "checkpoint.h"
+#include "outgoing.h"
+#include "primary.h"
+#include "stream.h"
+#include "vmm.h"
+
+/* How often to look for what changed, while something does and while nothing does. */
+#define AHEAD_BUSY max(HZ / 100, 1)
+#define AHEAD_IDLE (HZ / 10)
+
+/* The full copy ends with a standstill when no more than this is left. */
+#define COPY_REST 1024
+
+/* Rounds that make the rest no smaller, after which it doesn't converge. */
+#define COPY_ROUNDS 4
+
+/* How long the other end may take to say what its guest is like. */
+#define COMPARE_TIMEOUT (5 * HZ)
+
+/* What fails for want of memory is tried again after this. */
+#define RETRY_PAUSE (HZ / 5)
+
+/* Epochs in a row that the other end refuses, before the guest is given up. */
+#define REFUSALS_MAX 5
+
+/*
+ * A checkpoint whose guest has gone on is lost, its output still waits: have another
+ * one made.
+ */
+static void make_up_for(struct kvmft_primary *primary)
+{
+	bool owed;
+
+	spin_lock(&primary->vm.lock);
+	owed = primary->flying || primary->checkpoint == KVMFT_CHECKPOINT_COPIED;
+	WRITE_ONCE(primary->flying, false);
+	if (owed)
+		WRITE_ONCE(primary->owed, true);
+	/* The leader is to find that nothing flies. */
+	if (primary->checkpoint == KVMFT_CHECKPOINT_COPIED)
+		WRITE_ONCE(primary->checkpoint, KVMFT_CHECKPOINT_DONE);
+	spin_unlock(&primary->vm.lock);
+}
+
+/*
+ * A guest that was never protected doesn't stand still for a link that is gone, or for
+ * a copy that has to begin anew.
+ */
+static void cancel(struct kvmft_primary *primary)
+{
+	spin_lock(&primary->vm.lock);
+	if (!primary->synced && primary->checkpoint == KVMFT_CHECKPOINT_READY)
+		WRITE_ONCE(primary->checkpoint, KVMFT_CHECKPOINT_CANCELLED);
+	spin_unlock(&primary->vm.lock);
+	kvmft_vmm_tell(primary->vm.vmm);
+}
+
+/* An epoch was refused, by the other end or for want of memory here. */
+static int on_refusal(struct kvmft_sender *sender, int err)
+{
+	struct kvmft_primary *primary = sender->primary;
+	struct kvmft_verdict verdict = sender->stream->verdict;
+
+	kvmft_vm_count(&primary->vm, KVMFT_A_COUNTER_ABORTED, 1);
+	if (err == -ENOMEM) {
+		kvmft_judge(&verdict, KVMFT_REASON_MEMORY);
+		kvmft_stream_abort(sender->stream, KVMFT_REASON_MEMORY);
+	}
+	kvmft_harvest_failed(&primary->harvest);
+	make_up_for(primary);
+	sender->begun = false;
+	if (++sender->refusals > REFUSALS_MAX || verdict.reason == KVMFT_REASON_TOO_BIG ||
+	    verdict.reason == KVMFT_REASON_LOCAL || verdict.reason == KVMFT_REASON_CONFIG ||
+	    verdict.reason == KVMFT_REASON_LAYOUT || verdict.reason == KVMFT_REASON_STATE) {
+		kvmft_primary_give_up(primary, &verdict);
+		return -ESHUTDOWN;
+	}
+	if (sender->full)
+		kvmft_harvest_everything(&primary->harvest);
+	cancel(primary);
+	wait_event_interruptible_timeout(primary->channel.wait,
+					 kvmft_sender_over(sender), RETRY_PAUSE);
+	return 0;
+}
+
+static bool something_to_do(struct kvmft_sender *sender)
+{
+	return READ_ONCE(sender->primary->checkpoint) == KVMFT_CHECKPOINT_READY ||
+	       kvmft_sender_over(sender) || READ_ONCE(sender->stream->conn->cut);
+}
+
+/* One round of the full copy; 1 when the rest is to be done with a standing guest. */
+static int copy_round(struct kvmft_sender *sender, u64 *last, u32 *worse)
+{
+	struct kvmft_primary *primary = sender->primary;
+	struct kvmft_verdict verdict = { 0 };
+	u64 due;
+	int err;
+
+	err = kvmft_sender_due(sender, true) ?: kvmft_sender_look(sender);
+	if (err)
+		return err;
+	due = kvmft_harvest_due(&primary->harvest);
+	if (due <= COPY_REST)
+		return 1;
+
+	if (*worse >= COPY_ROUNDS && due * 4 <= *last * 3)
+		kvmft_vm_enter(&primary->vm, KVMFT_VM_SYNCING, NULL);
+	*worse = due * 4 > *last * 3 ? *worse + 1 : 0;
+	*last = due;
+	if (*worse >= COPY_ROUNDS) {
+		if (READ_ONCE(primary->converge))
+			return 1;
+		kvmft_judge(&verdict, KVMFT_REASON_NOT_CONVERGING);
+		kvmft_vm_enter(&primary->vm, KVMFT_VM_SYNCING, &verdict);
+	}
+	spin_lock(&primary->vm.lock);
+	primary->copy_total += due << PAGE_SHIFT;
+	primary->copy_round++;
+	spin_unlock(&primary->vm.lock);
+	return 0;
+}
+
+static int copy_all(struct kvmft_sender *sender)
+{
+	struct kvmft_primary *primary = sender->primary;
+	u64 last = U64_MAX / 4;
+	u32 worse = 0;
+	int err;
+
+	kvmft_vm_enter(&primary->vm, KVMFT_VM_SYNCING, NULL);
+	kvmft_harvest_everything(&primary->harvest);
+	/* The VMM may have mapped something else there since. */
+	kvmft_memory_find_files(&primary->vm.memory, primary->vm.vmm->mm);
+	sender->looked = 0;
+	sender->data = 0;
+	spin_lock(&primary->vm.lock);
+	primary->copy_done = 0;
+	primary->copy_total = primary->vm.memory.pages << PAGE_SHIFT;
+	primary->copy_round = 0;
+	spin_unlock(&primary->vm.lock);
+	do {
+		err = copy_round(sender, &last, &worse);
+	} while (!err && READ_ONCE(primary->checkpoint) != KVMFT_CHECKPOINT_READY);
+	if (err < 0)
+		return err;
+
+	kvmft_park_call(&primary->park);
+	return 0;
+}
+
+static bool answered(struct kvmft_sender *sender)
+{
+	return READ_ONCE(sender->primary->alike) == 3 || kvmft_sender_over(sender);
+}
+
+static bool configured(struct kvmft_sender *sender)
+{
+	/* Pairs with the release in kvmft_vm_configure(). */
+	return smp_load_acquire(&sender->primary->vm.config_len) || kvmft_sender_over(sender);
+}
+
+/* Both ends compare their guests, before anything of them is sent. */
+static int compare(struct kvmft_sender *sender)
+{
+	struct kvmft_primary *primary = sender->primary;
+	struct kvmft_channel *channel = &primary->channel;
+	struct kvmft_vm *vm = &primary->vm;
+
+	while (!configured(sender)) {
+		kvmft_park_call(&primary->park);
+		wait_event_interruptible_timeout(channel->wait, configured(sender), HZ);
+	}
+	spin_lock(&vm->lock);
+	primary->alike = 0;
+	spin_unlock(&vm->lock);
+	if (kvmft_sender_over(sender) ||
+	    kvmft_channel_say(channel, KVMFT_WIRE_LAYOUT, 0, 0, vm->layout, vm->layout_len) ||
+	    kvmft_channel_say(channel, KVMFT_WIRE_CONFIG, 0, 0, vm->config, vm->config_len))
+		return -ECONNABORTED;
+	if (!wait_event_interruptible_timeout(channel->wait, answered(sender),
+					      COMPARE_TIMEOUT)) {
+		kvmft_conn_fail_saying(sender->stream->conn, KVMFT_REASON_STUCK,
+				       "no answer to LAYOUT and CONFIG");
+		return -ECONNABORTED;
+	}
+	return kvmft_sender_over(sender) ? -ECONNABORTED : 0;
+}
+
+/* What the other end has committed decides what it needs. */
+static int begin_session(struct kvmft_sender *sender)
+{
+	struct kvmft_primary *primary = sender->primary;
+	struct kvmft_outcome outcome;
+	bool acked, same;
+
+	kvmft_channel_outcome(&primary->channel, &outcome);
+	spin_lock(&primary->vm.lock);
+	/* An epoch of an attachment before this one is none of ours. */
+	same = primary->synced && outcome.acked_generation == primary->generation;
+	/* The answer to the last COMMIT may be what got lost. */
+	acked = same && outcome.acked_epoch == primary->epoch &&
+		primary->epoch != primary->committed;
+	same = same && outcome.acked_epoch == primary->committed;
+	if (!acked && !same) {
+		/* Whatever it has, ours have to be newer. */
+		primary->generation = max(primary->generation, outcome.acked_generation);
+		primary->epoch = max(primary->epoch, outcome.acked_epoch);
+	}
+	spin_unlock(&primary->vm.lock);
+	if (acked) {
+		kvmft_checkpoint_done(sender);
+	} else {
+		kvmft_harvest_failed(&primary->harvest);
+		make_up_for(primary);
+	}
+	sender->full = !acked && !same;
+	if (same)
+		kvmft_vm_enter(&primary->vm, KVMFT_VM_PROTECTED, NULL);
+	/* A guest that stands still for a checkpoint is copied as it stands. */
+	if (sender->full)
+		kvmft_harvest_everything(&primary->harvest);
+	if (sender->full && primary->synced)
+		return -ESTALE;
+	spin_lock(&primary->vm.lock);
+	primary->known = true;
+	spin_unlock(&primary->vm.lock);
+	return 0;
+}
+
+/*
+ * The standby that had this guest's state isn't there any more: another one is, or it
+ * was promoted. Nobody but an operator knows who is to go on.
+ */
+static void stay_held(struct kvmft_sender *sender)
+{
+	struct kvmft_primary *primary = sender->primary;
+	struct kvmft_verdict verdict = { 0 };
+
+	kvmft_judge_saying(&verdict, KVMFT_REASON_REPLACED,
+			   "the standby isn't the one that had its state; if this guest is to go on, detach it and attach it again");
+	kvmft_vm_enter(&primary->vm, KVMFT_VM_HELD, &verdict);
+	wait_event_interruptible(primary->channel.wait, kvmft_sender_over(sender));
+}
+
+static void end_session(struct kvmft_sender *sender)
+{
+	struct kvmft_primary *primary = sender->primary;
+	struct kvmft_verdict verdict = sender->stream->verdict;
+
+	if (READ_ONCE(primary->closed))
+		return;
+	kvmft_judge(&verdict, KVMFT_REASON_CLOSED);
+	spin_lock(&primary->vm.lock);
+	primary->session = false;
+	primary->known = false;
+	spin_unlock(&primary->vm.lock);
+	cancel(primary);
+	if (READ_ONCE(primary->synced))
+		kvmft_vm_enter(&primary->vm, KVMFT_VM_HELD, &verdict);
+	else
+		kvmft_vm_enter(&primary->vm, KVMFT_VM_WAITING_PEER, &verdict);
+}
+
+static int one_step(struct kvmft_sender *sender)
+{
+	struct kvmft_primary *primary = sender->primary;
+
+	if (READ_ONCE(primary->checkpoint) == KVMFT_CHECKPOINT_READY)
+		return kvmft_checkpoint_send(sender);
+	if (sender->full && !sender->begun)
+		return copy_all(sender);
+	wait_event_interruptible_timeout(primary->channel.wait, something_to_do(sender),
+					 sender->idle ? AHEAD_IDLE : AHEAD_BUSY);
+	if (kvmft_sender_over(sender) || kvmft_conn_broken(sender->stream->conn))
+		return -ECONNABORTED;
+	if (READ_ONCE(primary->checkpoint) == KVMFT_CHECKPOINT_READY)
+		return 0;
+	if (READ_ONCE(primary->owed))
+		kvmft_park_call(&primary->park);
+	return kvmft_sender_ahead(sender);
+}
+
+/**
+ * kvmft_primary_run() - send a guest's epochs
+ * @channel: of the guest
+ * @conn: its data connection
+ */
+void kvmft_primary_run(struct kvmft_channel *channel, struct kvmft_conn *conn)
+{
+	struct kvmft_primary *primary = container_of(channel, struct kvmft_primary, channel);
+	struct kvmft_sender *sender;
+	int err;
+
+	/* It can't be protected any more; all that is left to do is to say so. */
+	if (READ_ONCE(primary->closed)) {
+		kvmft_channel_say_detach(channel->pair, READ_ONCE(channel->vm),
+					 KVMFT_REASON_GONE);
+		wait_event_interruptible(channel->wait, kvmft_channel_stopping(channel) ||
+					 !READ_ONCE(channel->attached));
+		return;
+	}
+	spin_lock(&primary->vm.lock);
+	primary->session = true;
+	spin_unlock(&primary->vm.lock);
+
+	sender = kvzalloc(sizeof(*sender), GFP_KERNEL);
+	if (sender)
+		sender->stream = kvmft_stream_alloc(channel, conn);
+	if (!sender || !sender->stream) {
+		kvfree(sender);
+		wait_event_interruptible_timeout(channel->wait,
+						 kvmft_channel_stopping(channel),
+						 RETRY_PAUSE);
+		return;
+	}
+	sender->primary = primary;
+	err = compare(sender) ?: begin_session(sender);
+	if (err == -ESTALE)
+		stay_held(sender);
+	while (!err && !kvmft_sender_over(sender)) {
+		err = one_step(sender);
+		if (err && (sender->stream->broken ||
+			    (err != -ECANCELED && err != -ENOMEM)))
+			break;
+		if (err)
+			err = on_refusal(sender, err);
+	}
+	end_session(sender);
+	kvmft_stream_free(sender->stream);
+	kvfree(sender);
+}

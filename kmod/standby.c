@@ -1,0 +1,792 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/err.h>
+#include <linux/kernel.h>
+#include <linux/kvm_host.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/timekeeping.h>
+
+#include "compat.h"
+#include "fault.h"
+#include "park.h"
+#include "primary.h"
+#include "standby.h"
+#include "vmm.h"
+
+/* By which part of it a lease is outwaited: clocks don't differ by so much. */
+#define LEASE_MARGIN 50
+
+/* How long the vcpus of a standby may take to be ready for epochs. */
+#define REHEARSAL_TIMEOUT (10 * HZ)
+
+static struct kvmft_standby *to_standby(struct kvmft_vm *vm)
+{
+	return container_of(vm, struct kvmft_standby, vm);
+}
+
+static struct kvmft_standby *of_intake(struct kvmft_intake *intake)
+{
+	return container_of(intake, struct kvmft_standby, intake);
+}
+
+/* --- Taking epochs, in the channel's thread --- */
+
+static void fill(struct page *target, struct page *page)
+{
+	if (page)
+		copy_page(page_address(target), page_address(page));
+	else
+		clear_page(page_address(target));
+}
+
+/* Most of a new guest's memory is zero already, and shall not become more. */
+static bool is_zero_there(struct kvmft_standby *standby, u64 number)
+{
+	struct page *page;
+	bool zero;
+
+	if (kvmft_memory_data(&standby->vm.memory, number) > number)
+		return true;
+	if (kvmft_memory_get(&standby->vm.memory, number, 1, &page) < 0)
+		return false;
+	zero = page == ZERO_PAGE(0) || !memchr_inv(page_address(page), 0, PAGE_SIZE);
+	put_page(page);
+	return zero;
+}
+
+/* From the first page of a full copy on, what was committed before is spoilt. */
+static bool may_tear(struct kvmft_standby *standby)
+{
+	struct kvmft_vm *vm = &standby->vm;
+	bool may, first;
+
+	spin_lock(&vm->lock);
+	may = standby->phase == KVMFT_STANDBY_WAIT;
+	first = may && !standby->torn;
+	if (first) {
+		standby->torn = true;
+		standby->copied = 0;
+	}
+	spin_unlock(&vm->lock);
+	if (first)
+		kvmft_vm_enter(vm, KVMFT_VM_SYNCING, NULL);
+	return may;
+}
+
+static enum kvmft_reason place_page(void *context, u32 region, u64 offset,
+				    struct page *page)
+{
+	struct kvmft_standby *standby = of_intake(context);
+	struct kvmft_vm *vm = &standby->vm;
+	u64 number = kvmft_memory_by_place(&vm->memory, region, offset);
+	enum kvmft_reason reason = 0;
+	struct page *target;
+
+	if (number == KVMFT_NO_PAGE)
+		return KVMFT_REASON_LAYOUT;
+	if (!may_tear(standby))
+		return KVMFT_REASON_GONE;
+	if (!kvmft_vmm_use(vm->vmm))
+		return KVMFT_REASON_VMM_GONE;
+	if (page || !is_zero_there(standby, number)) {
+		if (kvmft_memory_pin(&vm->memory, number, 1, &target) < 0) {
+			reason = KVMFT_REASON_MEMORY;
+		} else {
+			fill(target, page);
+			unpin_user_pages_dirty_lock(&target, 1, true);
+		}
+	}
+	kvmft_vmm_unuse(vm->vmm);
+	spin_lock(&vm->lock);
+	standby->copied += PAGE_SIZE;
+	spin_unlock(&vm->lock);
+	return reason;
+}
+
+static void unpin(struct kvmft_standby *standby)
+{
+	unpin_user_pages(standby->pinned, standby->pinned_count);
+	standby->pinned_count = 0;
+}
+
+static int pin_page(void *context, u32 region, u64 offset)
+{
+	struct kvmft_standby *standby = context;
+	struct kvmft_vm *vm = &standby->vm;
+	u64 number = kvmft_memory_by_place(&vm->memory, region, offset);
+
+	if (number == KVMFT_NO_PAGE)
+		return KVMFT_REASON_LAYOUT;
+	if (kvmft_memory_pin(&vm->memory, number, 1,
+			     standby->pinned + standby->pinned_count) < 0)
+		return KVMFT_REASON_MEMORY;
+	standby->pinned_count++;
+	return 0;
+}
+
+static bool reserve(struct kvmft_standby *standby, u64 count)
+{
+	struct page **pinned;
+
+	if (count <= standby->pinned_size)
+		return true;
+	pinned = kvmalloc_array(count, sizeof(*pinned), GFP_KERNEL | __GFP_NOWARN);
+	if (!pinned)
+		return false;
+	kvfree(standby->pinned);
+	standby->pinned = pinned;
+	standby->pinned_size = count;
+	return true;
+}
+
+/* Place for the pages of the state that is about to be committed. */
+static bool reserve_state(struct kvmft_standby *standby, u64 bytes)
+{
+	u32 count = DIV_ROUND_UP(bytes, PAGE_SIZE);
+	struct page **pages;
+
+	if (count <= standby->state_count)
+		return true;
+	pages = kvcalloc(count, sizeof(*pages), GFP_KERNEL | __GFP_NOWARN);
+	if (!pages)
+		return false;
+	if (standby->state)
+		memcpy(pages, standby->state, standby->state_count * sizeof(*pages));
+	kvfree(standby->state);
+	standby->state = pages;
+	standby->state_count = count;
+	return true;
+}
+
+static u32 standby_prepare(struct kvmft_intake *intake)
+{
+	struct kvmft_standby *standby = of_intake(intake);
+	struct kvmft_stage *stage = &intake->stage;
+	struct kvmft_vm *vm = &standby->vm;
+	u32 reason = 0;
+
+	if (!stage->state_got)
+		return KVMFT_REASON_STATE;
+	if (!reserve_state(standby, stage->state_got))
+		return KVMFT_REASON_MEMORY;
+	if (kvmft_fault(KVMFT_FAULT_PIN_PAGES))
+		return KVMFT_REASON_MEMORY;
+	if (stage->full)
+		return 0;
+	if (!reserve(standby, stage->count))
+		return KVMFT_REASON_MEMORY;
+
+	standby->pinned_count = 0;
+	if (!kvmft_vmm_use(vm->vmm))
+		return KVMFT_REASON_VMM_GONE;
+	reason = kvmft_stage_walk(stage, pin_page, standby);
+	kvmft_vmm_unuse(vm->vmm);
+	if (reason)
+		unpin(standby);
+	return reason;
+}
+
+static void standby_refused(struct kvmft_intake *intake)
+{
+	unpin(of_intake(intake));
+}
+
+static u64 standby_lease(struct kvmft_intake *intake)
+{
+	return (u64)intake->channel.pair->self.timeout_ms * NSEC_PER_MSEC / 2;
+}
+
+/* Exchanges the pages of the last state for those of this one. */
+static void standby_commit(struct kvmft_intake *intake)
+{
+	struct kvmft_standby *standby = of_intake(intake);
+	struct kvmft_stage *stage = &intake->stage;
+	unsigned long index;
+	struct page *page;
+
+	xa_for_each(&stage->state, index, page) {
+		swap(page, standby->state[index]);
+		/* One that is there can be replaced without memory. */
+		if (page)
+			xa_store(&stage->state, index, page, GFP_KERNEL);
+		else
+			xa_erase(&stage->state, index);
+	}
+	spin_lock(&standby->vm.lock);
+	standby->torn = false;
+	spin_unlock(&standby->vm.lock);
+	standby->state_len = stage->state_got;
+	standby->applied = 0;
+	standby->applying = ktime_get_ns();
+}
+
+static struct page *standby_apply(void *context, u32 region, u64 offset,
+				  struct page *page)
+{
+	struct kvmft_standby *standby = of_intake(context);
+
+	fill(standby->pinned[standby->applied++], page);
+	return page;
+}
+
+static void standby_applied(struct kvmft_intake *intake)
+{
+	struct kvmft_standby *standby = of_intake(intake);
+	struct kvmft_vm *vm = &standby->vm;
+
+	unpin_user_pages_dirty_lock(standby->pinned, standby->pinned_count, true);
+	standby->pinned_count = 0;
+	kvmft_vm_note(vm, KVMFT_A_COUNTER_APPLY_LAST, ktime_get_ns() - standby->applying);
+	kvmft_vm_count(vm, KVMFT_A_COUNTER_COMMITTED, 1);
+	/* Who reads it finds all of it applied. */
+	smp_store_release(&vm->vmm->area->committed, intake->stage.committed_epoch);
+	kvmft_vm_enter(vm, KVMFT_VM_PROTECTED, NULL);
+	kvmft_vmm_tell(vm->vmm);
+}
+
+/* The source's guest: like ours, or this one is of no use to it. */
+static enum kvmft_reason standby_about(struct kvmft_intake *intake,
+				       const struct kvmft_wire_header *header,
+				       const u8 *body)
+{
+	struct kvmft_standby *standby = of_intake(intake);
+	struct kvmft_verdict verdict = { 0 };
+	struct kvmft_vm *vm = &standby->vm;
+
+	if (header->flags & KVMFT_WIRE_REPLY)
+		return KVMFT_REASON_PROTOCOL;
+	/* It stays as it is: the other one may be replaced by a better one. */
+	if (kvmft_vm_compare(vm, header, body, &verdict))
+		kvmft_vm_enter(vm, KVMFT_VM_WAITING_PEER, &verdict);
+	if (header->type == KVMFT_WIRE_LAYOUT)
+		kvmft_channel_reply(&intake->channel, KVMFT_WIRE_LAYOUT, vm->layout,
+				    vm->layout_len);
+	else
+		kvmft_channel_reply(&intake->channel, KVMFT_WIRE_CONFIG, vm->config,
+				    vm->config_len);
+	return 0;
+}
+
+static void standby_lost(struct kvmft_intake *intake, const struct kvmft_verdict *verdict)
+{
+	struct kvmft_standby *standby = of_intake(intake);
+
+	if (READ_ONCE(standby->phase) == KVMFT_STANDBY_WAIT && !READ_ONCE(standby->closed))
+		kvmft_vm_enter(&standby->vm, KVMFT_VM_WAITING_PEER,
+			       verdict->reason ? verdict : NULL);
+}
+
+static void standby_intake_release(struct kvmft_intake *intake)
+{
+	kvmft_vm_put(&of_intake(intake)->vm);
+}
+
+static const struct kvmft_intake_ops intake_ops = {
+	.place = place_page,
+	.prepare = standby_prepare,
+	.refused = standby_refused,
+	.lease = standby_lease,
+	.commit = standby_commit,
+	.apply = standby_apply,
+	.applied = standby_applied,
+	.about = standby_about,
+	.lost = standby_lost,
+	.release = standby_intake_release,
+};
+
+/* --- The vcpus, each in its own thread --- */
+
+static void set_phase(struct kvmft_standby *standby, enum kvmft_standby_phase phase)
+{
+	lockdep_assert_held(&standby->vm.lock);
+	if (standby->phase == KVMFT_STANDBY_FAILED)
+		return;
+	WRITE_ONCE(standby->phase, phase);
+	bitmap_zero(standby->done, KVMFT_VCPUS_MAX);
+	standby->done_count = 0;
+}
+
+static void go_to(struct kvmft_standby *standby, enum kvmft_standby_phase phase)
+{
+	spin_lock(&standby->vm.lock);
+	set_phase(standby, phase);
+	spin_unlock(&standby->vm.lock);
+	kvmft_vmm_tell(standby->vm.vmm);
+}
+
+/* This vcpu has done its part; the last one opens the next phase. */
+static void vcpu_done(struct kvmft_standby *standby, u32 index,
+		      enum kvmft_standby_phase next)
+{
+	spin_lock(&standby->vm.lock);
+	if (!__test_and_set_bit(index, standby->done) &&
+	    ++standby->done_count == standby->vm.vcpu_count)
+		set_phase(standby, next);
+	spin_unlock(&standby->vm.lock);
+	kvmft_vmm_tell(standby->vm.vmm);
+}
+
+/* It is not going to run: better none than one that isn't what it was. */
+static void standby_fail(struct kvmft_standby *standby, struct kvmft_verdict *verdict)
+{
+	kvmft_judge(verdict, KVMFT_REASON_STATE);
+	kvmft_vm_enter(&standby->vm, KVMFT_VM_UNPROTECTED, verdict);
+	go_to(standby, KVMFT_STANDBY_FAILED);
+}
+
+/* A section of the state that was committed; its length, or an error. */
+static int find_section(struct kvmft_standby *standby, u32 kind, u32 id,
+			const void **data, u64 *len)
+{
+	const u8 *head = standby->private;
+	u32 sections = get_unaligned_le32(head);
+	u64 at = PAGE_SIZE;
+	u32 i;
+
+	if (sections > (PAGE_SIZE - KVMFT_SECTION_HEAD) / KVMFT_SECTION_LEN)
+		return -EINVAL;
+	for (i = 0; i < sections; i++) {
+		const u8 *entry = head + KVMFT_SECTION_HEAD + i * KVMFT_SECTION_LEN;
+		u64 size = get_unaligned_le64(entry + 8);
+
+		if (at > standby->state_len || size > standby->state_len - at)
+			return -EINVAL;
+		if (get_unaligned_le32(entry) == kind &&
+		    get_unaligned_le32(entry + 4) == id) {
+			*data = standby->private + at;
+			*len = size;
+			return 0;
+		}
+		at += PAGE_ALIGN(size);
+	}
+	return -ENOENT;
+}
+
+static void rehearse_vcpu(struct kvmft_standby *standby, u32 index)
+{
+	struct kvmft_vm *vm = &standby->vm;
+	struct kvmft_verdict verdict = { 0 };
+	struct kvmft_clockbase saved, restored;
+	struct kvmft_window own, shared;
+	int err = 0;
+
+	kvmft_vmm_window(vm->vmm, 0, &shared);
+	kvmft_vmm_window(vm->vmm, 1 + index, &own);
+	if (!index)
+		err = kvmft_kvmstate_probe_vm(&vm->kvmstate, vm->vmm->vm_file, &shared,
+					      &verdict) ?:
+		      kvmft_kvmstate_probe_vcpu(&vm->kvmstate, vm->vcpu_files[0], &own,
+						&verdict) ?:
+		      kvmft_kvmstate_rehearse_vm(&vm->kvmstate, vm->vmm->vm_file,
+						 &shared, &saved, &restored, &verdict) ?:
+		      kvmft_kvmstate_rehearse_vcpu(&vm->kvmstate, vm->vcpu_files[0],
+						   &own, &saved, &restored, &verdict) ?:
+		      kvmft_vm_configure(vm, &verdict);
+	if (err)
+		standby_fail(standby, &verdict);
+	else
+		vcpu_done(standby, index, KVMFT_STANDBY_WAIT);
+}
+
+static void restore_vm(struct kvmft_standby *standby)
+{
+	struct kvmft_vm *vm = &standby->vm;
+	struct kvmft_verdict verdict = { 0 };
+	struct kvmft_window window;
+	const void *data;
+	u64 len;
+	int err;
+
+	kvmft_vmm_window(vm->vmm, 0, &window);
+	err = kvmft_fault(KVMFT_FAULT_RESTORE_STATE) ?:
+	      find_section(standby, KVMFT_SECTION_VM, 0, &data, &len);
+	if (!err && len > U32_MAX)
+		err = -EINVAL;
+	if (!err)
+		err = kvmft_kvmstate_restore_vm(&vm->kvmstate, vm->vmm->vm_file, &window,
+						data, len, &standby->clock, &verdict);
+	if (err)
+		standby_fail(standby, &verdict);
+	else
+		go_to(standby, KVMFT_STANDBY_VCPUS);
+}
+
+static void restore_vcpu(struct kvmft_standby *standby, u32 index)
+{
+	struct kvmft_vm *vm = &standby->vm;
+	struct kvm_vcpu *vcpu = vm->vcpu_files[index]->private_data;
+	struct kvmft_verdict verdict = { 0 };
+	struct kvmft_window window;
+	const void *data;
+	u64 len;
+	int err;
+
+	kvmft_vmm_window(vm->vmm, 1 + index, &window);
+	err = find_section(standby, KVMFT_SECTION_VCPU, vcpu->vcpu_id, &data, &len);
+	if (!err && len > U32_MAX)
+		err = -EINVAL;
+	if (!err)
+		err = kvmft_kvmstate_restore_vcpu(&vm->kvmstate, vm->vcpu_files[index],
+						  &window, data, len, &standby->clock,
+						  &verdict);
+	if (err)
+		standby_fail(standby, &verdict);
+	else
+		vcpu_done(standby, index, KVMFT_STANDBY_DEVICES);
+}
+
+/* Gives the VMM its device state, and lets all run when it has taken that. */
+static void load_devices(struct kvmft_standby *standby, struct kvmft_hook *hook)
+{
+	struct kvmft_vm *vm = &standby->vm;
+	struct kvmft_verdict verdict = { 0 };
+	const void *data;
+	u64 len;
+
+	if (hook->flags & KVMFT_HOOK_STATE) {
+		kvmft_vm_enter(vm, KVMFT_VM_PROMOTED, NULL);
+		WRITE_ONCE(vm->vmm->area->state, KVMFT_AREA_IDLE);
+		WRITE_ONCE(vm->vmm->waits, false);
+		WRITE_ONCE(vm->vmm->area->park, 0);
+		go_to(standby, KVMFT_STANDBY_RUN);
+		return;
+	}
+	if (find_section(standby, KVMFT_SECTION_DEVICES, 0, &data, &len) ||
+	    len > vm->vmm->state_max) {
+		kvmft_judge_saying(&verdict, KVMFT_REASON_STATE,
+				   "its device state is longer than this VMM takes");
+		standby_fail(standby, &verdict);
+		return;
+	}
+	memcpy((void *)vm->vmm->area + vm->vmm->device_state, data, len);
+	hook->action = KVMFT_ACTION_LOAD;
+	hook->state_len = len;
+	hook->reason = standby->reason;
+}
+
+/**
+ * struct waiting - a vcpu, and the phase that it has nothing to do in
+ * @standby: The guest.
+ * @index: The vcpu.
+ */
+struct waiting {
+	struct kvmft_standby *standby;
+	u32 index;
+};
+
+static bool has_work(struct kvmft_standby *standby, u32 index)
+{
+	switch (READ_ONCE(standby->phase)) {
+	case KVMFT_STANDBY_REHEARSE:
+	case KVMFT_STANDBY_VCPUS:
+		return !test_bit(index, standby->done);
+	case KVMFT_STANDBY_VM:
+	case KVMFT_STANDBY_DEVICES:
+		return !index;
+	case KVMFT_STANDBY_RUN:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool waited(void *context)
+{
+	struct waiting *waiting = context;
+
+	return has_work(waiting->standby, waiting->index) ||
+	       READ_ONCE(waiting->standby->closed);
+}
+
+static bool is_another(void *context)
+{
+	struct kvmft_vm *vm = context;
+
+	return READ_ONCE(vm->vmm->guest) != vm;
+}
+
+static int wait_for_another(struct kvmft_vm *vm)
+{
+	int err;
+
+	do {
+		err = kvmft_park_sleep(vm->vmm, is_another, vm, jiffies + HZ);
+	} while (err == -ETIMEDOUT);
+	return err;
+}
+
+static int standby_hook(struct kvmft_vm *vm, u32 index, struct kvmft_hook *hook)
+{
+	struct kvmft_standby *standby = to_standby(vm);
+	struct waiting waiting = { standby, index };
+	int err;
+
+	hook->action = KVMFT_ACTION_RUN;
+	hook->ticket = 0;
+	for (;;) {
+		do {
+			err = kvmft_park_sleep(vm->vmm, waited, &waiting, jiffies + HZ);
+		} while (err == -ETIMEDOUT);
+		if (err)
+			return err;
+		/* Being detached; the VMM's next guest may have work. */
+		if (!has_work(standby, index)) {
+			err = wait_for_another(vm);
+			return err ?: -EAGAIN;
+		}
+		switch (READ_ONCE(standby->phase)) {
+		case KVMFT_STANDBY_REHEARSE:
+			rehearse_vcpu(standby, index);
+			break;
+		case KVMFT_STANDBY_VM:
+			restore_vm(standby);
+			break;
+		case KVMFT_STANDBY_VCPUS:
+			restore_vcpu(standby, index);
+			break;
+		case KVMFT_STANDBY_DEVICES:
+			load_devices(standby, hook);
+			if (hook->action != KVMFT_ACTION_RUN)
+				return 0;
+			break;
+		case KVMFT_STANDBY_RUN:
+			return 0;
+		default:
+			break;
+		}
+	}
+}
+
+/* --- From outside --- */
+
+static int standby_ticket(struct kvmft_vm *vm, u64 ticket)
+{
+	/* What runs here makes no epochs. */
+	return READ_ONCE(to_standby(vm)->phase) == KVMFT_STANDBY_RUN ? 1 : 0;
+}
+
+static void standby_progress(struct kvmft_vm *vm, struct kvmft_vm_progress *progress)
+{
+	struct kvmft_standby *standby = to_standby(vm);
+	struct kvmft_intake *intake = &standby->intake;
+
+	memset(progress, 0, sizeof(*progress));
+	progress->tracking = vm->vmm->kvm->dirty_ring_size ? KVMFT_VM_RING : KVMFT_VM_LOG;
+	/* It begins with its thread. */
+	if (READ_ONCE(intake->channel.thread)) {
+		spin_lock(&intake->lock);
+		progress->generation = intake->committed_generation;
+		progress->epoch = intake->committed_epoch;
+		progress->committed = intake->committed_epoch;
+		spin_unlock(&intake->lock);
+	}
+	spin_lock(&vm->lock);
+	progress->copy_done = standby->copied;
+	spin_unlock(&vm->lock);
+}
+
+static int standby_set(struct kvmft_vm *vm, u32 mode, bool converge)
+{
+	return -EOPNOTSUPP;
+}
+
+static void standby_stop(struct kvmft_vm *vm)
+{
+	struct kvmft_standby *standby = to_standby(vm);
+
+	spin_lock(&vm->lock);
+	WRITE_ONCE(standby->closed, true);
+	spin_unlock(&vm->lock);
+	/* Pairs with kvmft_standby_begin(): one of us sees what the other has done. */
+	smp_mb();
+	if (READ_ONCE(standby->intake.channel.thread))
+		kvmft_channel_stop(&standby->intake.channel);
+	cancel_delayed_work_sync(&standby->promotion);
+	wake_up_all(&vm->vmm->wait);
+}
+
+static void standby_free(struct kvmft_standby *standby)
+{
+	u32 i;
+
+	for (i = 0; i < standby->state_count; i++) {
+		if (standby->state[i])
+			__free_page(standby->state[i]);
+	}
+	kvfree(standby->state);
+	kvfree(standby->private);
+	kvfree(standby->pinned);
+	kvmft_vm_disown(&standby->vm);
+	kvfree(standby);
+}
+
+static void standby_release(struct kvmft_vm *vm)
+{
+	standby_free(to_standby(vm));
+}
+
+static const struct kvmft_vm_ops standby_ops = {
+	.hook = standby_hook,
+	.ticket = standby_ticket,
+	.progress = standby_progress,
+	.set = standby_set,
+	.stop = standby_stop,
+	.release = standby_release,
+};
+
+static int unite_state(struct kvmft_standby *standby)
+{
+	u64 at;
+
+	standby->private = kvmalloc(PAGE_ALIGN(standby->state_len), GFP_KERNEL_ACCOUNT);
+	if (!standby->private)
+		return -ENOMEM;
+	for (at = 0; at < standby->state_len; at += PAGE_SIZE)
+		memcpy(standby->private + at,
+		       page_address(standby->state[at >> PAGE_SHIFT]), PAGE_SIZE);
+	return 0;
+}
+
+/* How long the other side's permission may last, by its clock, and then some. */
+static unsigned long lease_time(struct kvmft_vm *vm)
+{
+	u32 ms = DIV_ROUND_UP(vm->pair->self.timeout_ms, 2);
+
+	return msecs_to_jiffies(ms + ms / LEASE_MARGIN) + 2;
+}
+
+/* Whatever the other side was permitted has run out: from here on it is this one. */
+static void promotion(struct work_struct *work)
+{
+	struct kvmft_standby *standby =
+		container_of(to_delayed_work(work), struct kvmft_standby, promotion);
+	struct kvmft_verdict verdict = { 0 };
+
+	if (unite_state(standby)) {
+		kvmft_judge(&verdict, KVMFT_REASON_MEMORY);
+		standby_fail(standby, &verdict);
+		return;
+	}
+	go_to(standby, KVMFT_STANDBY_VM);
+}
+
+/**
+ * kvmft_standby_promote() - let the guest go on here
+ * @vm: the guest, a standby
+ *
+ * The other side loses its standby at once; this one begins when what that was
+ * permitted has run out.
+ *
+ * Context: may sleep
+ *
+ * Return: 0, -EBUSY if it is being done, or -ENODATA if there is no committed epoch
+ */
+int kvmft_standby_promote(struct kvmft_vm *vm)
+{
+	struct kvmft_standby *standby = to_standby(vm);
+	int err = 0;
+
+	spin_lock(&vm->lock);
+	if (standby->phase != KVMFT_STANDBY_WAIT || standby->closed)
+		err = -EBUSY;
+	else if (!standby->state_len || standby->torn)
+		err = -ENODATA;
+	else
+		set_phase(standby, KVMFT_STANDBY_PROMOTE);
+	spin_unlock(&vm->lock);
+	if (err)
+		return err;
+
+	kvmft_channel_stop(&standby->intake.channel);
+	kvmft_vm_enter(vm, KVMFT_VM_PROMOTING, NULL);
+	/* Under the lock: who closes it cancels this afterwards. */
+	spin_lock(&vm->lock);
+	if (!standby->closed)
+		queue_delayed_work(system_long_wq, &standby->promotion, lease_time(vm));
+	spin_unlock(&vm->lock);
+	return 0;
+}
+
+static bool rehearsed(void *context)
+{
+	return READ_ONCE(((struct kvmft_standby *)context)->phase) != KVMFT_STANDBY_REHEARSE;
+}
+
+/**
+ * kvmft_standby_attach() - be the standby of a guest
+ * @pair: the pair
+ * @config: what it is attached with
+ * @notify: told about events
+ * @verdict: why not
+ *
+ * Context: may sleep
+ *
+ * Return: the guest with a reference, or an error; kvmft_standby_begin() is next, when
+ * its vcpus can find it
+ */
+struct kvmft_vm *kvmft_standby_attach(struct kvmft_pair *pair,
+				      const struct kvmft_vm_config *config,
+				      kvmft_vm_notify_fn notify,
+				      struct kvmft_verdict *verdict)
+{
+	struct kvmft_standby *standby;
+	int err;
+
+	standby = kvzalloc(sizeof(*standby), GFP_KERNEL_ACCOUNT);
+	if (!standby)
+		return ERR_PTR(-ENOMEM);
+	err = kvmft_vm_init(&standby->vm, &standby_ops, pair, config, notify, verdict);
+	if (err) {
+		kvfree(standby);
+		return ERR_PTR(err);
+	}
+	INIT_DELAYED_WORK(&standby->promotion, promotion);
+	return &standby->vm;
+}
+
+/**
+ * kvmft_standby_begin() - have it rehearse, and then take epochs
+ * @vm: the guest
+ * @ceiling: bytes that may be staged
+ * @verdict: why not
+ *
+ * Context: may sleep
+ *
+ * Return: 0 or a negative errno
+ */
+int kvmft_standby_begin(struct kvmft_vm *vm, u64 ceiling, struct kvmft_verdict *verdict)
+{
+	struct kvmft_standby *standby = to_standby(vm);
+	int err;
+
+	wake_up_all(&vm->vmm->wait);
+	err = wait_event_killable_timeout(vm->vmm->wait, rehearsed(standby),
+					  REHEARSAL_TIMEOUT);
+	if (err < 0)
+		return err;
+	if (!err) {
+		kvmft_judge_saying(verdict, KVMFT_REASON_VMM,
+				   "its vcpus aren't all in the hook");
+		return -ETIMEDOUT;
+	}
+	if (READ_ONCE(standby->phase) == KVMFT_STANDBY_FAILED) {
+		spin_lock(&vm->lock);
+		*verdict = vm->verdict;
+		spin_unlock(&vm->lock);
+		return -EIO;
+	}
+	kvmft_vm_get(vm);
+	err = kvmft_intake_start(&standby->intake, vm->pair, &intake_ops,
+				 KVMFT_WIRE_ATTACH_GUEST, vm->name, ceiling);
+	if (err) {
+		kvmft_vm_put(vm);
+		return err;
+	}
+	kvmft_channel_put(&standby->intake.channel);
+	/* Pairs with standby_stop(). */
+	smp_mb();
+	if (READ_ONCE(standby->closed))
+		kvmft_channel_stop(&standby->intake.channel);
+	return 0;
+}

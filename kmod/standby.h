@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * standby: a guest that waits here, and takes the epochs of the one that runs on the
+ * other host.
+ *
+ * Contract: none of its vcpus runs before it is promoted; all are in the hook. Its
+ * memory is written by its channel's thread alone; when a page of an epoch is to be
+ * applied it is pinned already, so that can't fail. Promotion ends the channel first,
+ * so an epoch is applied whole or was never acknowledged.
+ */
+#ifndef _KVMFT_STANDBY_H
+#define _KVMFT_STANDBY_H
+
+#include <linux/workqueue.h>
+
+#include "intake.h"
+#include "vm.h"
+
+/**
+ * enum kvmft_standby_phase - how far a standby is
+ * @KVMFT_STANDBY_REHEARSE: Each vcpu tries to restore the state that it has.
+ * @KVMFT_STANDBY_WAIT: It takes epochs.
+ * @KVMFT_STANDBY_PROMOTE: It takes none any more.
+ * @KVMFT_STANDBY_VM: The state of the VM is to be restored, by the first vcpu.
+ * @KVMFT_STANDBY_VCPUS: Those of the vcpus, each by its own thread.
+ * @KVMFT_STANDBY_DEVICES: The first vcpu's thread gives the VMM its device state.
+ * @KVMFT_STANDBY_RUN: All may run.
+ * @KVMFT_STANDBY_FAILED: It can't run.
+ */
+enum kvmft_standby_phase {
+	KVMFT_STANDBY_REHEARSE,
+	KVMFT_STANDBY_WAIT,
+	KVMFT_STANDBY_PROMOTE,
+	KVMFT_STANDBY_VM,
+	KVMFT_STANDBY_VCPUS,
+	KVMFT_STANDBY_DEVICES,
+	KVMFT_STANDBY_RUN,
+	KVMFT_STANDBY_FAILED,
+};
+
+/**
+ * struct kvmft_standby - a guest that waits here
+ * @vm: What is common.
+ * @intake: Its end of the channel.
+ * @pinned: Pages of the epoch that is being committed, in the order of the stage; the
+ *	intake's thread's own, like all up to the lock.
+ * @pinned_count: How many.
+ * @pinned_size: Entries that @pinned has.
+ * @applied: How many of them are applied.
+ * @applying: When that began, CLOCK_MONOTONIC in ns.
+ * @state: Pages of the state that was committed last.
+ * @state_count: How many.
+ * @state_len: Bytes of it.
+ * @private: The same, once promoted, in one piece.
+ * @clock: What restoring the VM's clock told.
+ * @promotion: Begins when the other side's permission has run out.
+ * @phase: From here on all is under the VM's lock.
+ * @done: Vcpus that have done what the phase asks.
+ * @done_count: How many.
+ * @reason: Why it was promoted.
+ * @torn: A full copy has begun and isn't committed: its memory is of no use.
+ * @copied: Bytes of a full copy that have come.
+ * @closed: It is being stopped.
+ */
+struct kvmft_standby {
+	struct kvmft_vm vm;
+	struct kvmft_intake intake;
+	struct page **pinned;
+	u64 pinned_count;
+	u64 pinned_size;
+	u64 applied;
+	u64 applying;
+	struct page **state;
+	u32 state_count;
+	u64 state_len;
+	void *private;
+	struct kvmft_clockbase clock;
+	struct delayed_work promotion;
+
+	enum kvmft_standby_phase phase;
+	unsigned long done[BITS_TO_LONGS(KVMFT_VCPUS_MAX)];
+	u32 done_count;
+	u32 reason;
+	bool torn;
+	u64 copied;
+	bool closed;
+};
+
+struct kvmft_vm *kvmft_standby_attach(struct kvmft_pair *pair,
+				      const struct kvmft_vm_config *config,
+				      kvmft_vm_notify_fn notify,
+				      struct kvmft_verdict *verdict);
+int kvmft_standby_begin(struct kvmft_vm *vm, u64 ceiling, struct kvmft_verdict *verdict);
+int kvmft_standby_promote(struct kvmft_vm *vm);
+
+#endif /* _KVMFT_STANDBY_H */

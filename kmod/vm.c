@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: GPL-2.0
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/kernel.h>
+#include <linux/kvm_host.h>
+#include <linux/math64.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/timekeeping.h>
+
+#include "compat.h"
+#include "fault.h"
+#include "kvmconfig.h"
+#include "layout.h"
+#include "pair.h"
+#include "trace.h"
+#include "vm.h"
+#include "vmm.h"
+#include "wire.h"
+
+static void vm_free(struct kref *ref)
+{
+	struct kvmft_vm *vm = container_of(ref, struct kvmft_vm, ref);
+
+	vm->ops->release(vm);
+}
+
+/**
+ * kvmft_vm_get() - take a reference
+ * @vm: the guest
+ *
+ * Return: @vm
+ */
+struct kvmft_vm *kvmft_vm_get(struct kvmft_vm *vm)
+{
+	kref_get(&vm->ref);
+	return vm;
+}
+
+/**
+ * kvmft_vm_put() - give a reference back
+ * @vm: the guest, or NULL
+ *
+ * Context: may sleep
+ */
+void kvmft_vm_put(struct kvmft_vm *vm)
+{
+	if (vm)
+		kref_put(&vm->ref, vm_free);
+}
+
+/**
+ * kvmft_vm_disown() - give back all that the guest holds
+ * @vm: the guest, whose threads have ended
+ */
+void kvmft_vm_disown(struct kvmft_vm *vm)
+{
+	u32 i;
+
+	for (i = 0; i < vm->vcpu_count; i++) {
+		if (vm->vcpu_files[i])
+			fput(vm->vcpu_files[i]);
+	}
+	kfree(vm->vcpu_files);
+	vm->vcpu_files = NULL;
+	vm->vcpu_count = 0;
+	kvmft_kvmstate_destroy(&vm->kvmstate);
+	kvfree(vm->config);
+	kvfree(vm->layout);
+	kvmft_memory_drop(&vm->memory);
+	kvmft_vmm_put(vm->vmm);
+	vm->vmm = NULL;
+	kvmft_pair_put(vm->pair);
+	vm->pair = NULL;
+}
+
+/*
+ * A vcpu's statistics have a file with the same private data; so does anything that
+ * KVM may come to have. Only the vcpu's own can be run and mapped.
+ */
+static bool is_vcpu_file(struct file *file, struct kvm_vcpu *vcpu,
+			 const struct file_operations *operations)
+{
+	return file->private_data == vcpu && file->f_op->unlocked_ioctl &&
+	       file->f_op->mmap && (!operations || file->f_op == operations);
+}
+
+static struct file *find_vcpu_file(const struct kvmft_vm_config *config,
+				   struct kvm_vcpu *vcpu,
+				   const struct file_operations *operations)
+{
+	u32 i;
+
+	for (i = 0; i < config->vcpu_count; i++) {
+		if (is_vcpu_file(config->vcpu_files[i], vcpu, operations))
+			return config->vcpu_files[i];
+	}
+	return NULL;
+}
+
+static int take_vcpus(struct kvmft_vm *vm, const struct kvmft_vm_config *config,
+		      struct kvmft_verdict *verdict)
+{
+	const struct file_operations *operations = NULL;
+	struct kvm *kvm = vm->vmm->kvm;
+	u32 count = atomic_read(&kvm->online_vcpus);
+	struct kvm_vcpu *vcpu;
+	struct file *file;
+	u32 i;
+
+	if (!count || count > vm->vmm->vcpus) {
+		kvmft_judge_saying(verdict, KVMFT_REASON_VMM,
+				   "it has %u vcpus, and said that it would have up to %u",
+				   count, vm->vmm->vcpus);
+		return -EINVAL;
+	}
+	vm->vcpu_files = kcalloc(count, sizeof(*vm->vcpu_files), GFP_KERNEL_ACCOUNT);
+	if (!vm->vcpu_files)
+		return -ENOMEM;
+	vm->vcpu_count = count;
+
+	/* Pairs with the barrier in kvm_vm_ioctl_create_vcpu(). */
+	smp_rmb();
+	for (i = 0; i < count; i++) {
+		vcpu = kvm_get_vcpu(kvm, i);
+		file = vcpu ? find_vcpu_file(config, vcpu, operations) : NULL;
+		if (!file) {
+			kvmft_judge_saying(verdict, KVMFT_REASON_VMM,
+					   "the descriptor of vcpu %u wasn't given",
+					   vcpu ? vcpu->vcpu_id : i);
+			return -EBADF;
+		}
+		operations = file->f_op;
+		vm->vcpu_files[i] = get_file(file);
+	}
+	return 0;
+}
+
+/* The VMM that has bound this VM. */
+static int take_vmm(struct kvmft_vm *vm, const struct kvmft_vm_config *config,
+		    struct kvmft_verdict *verdict)
+{
+	bool standby = config->role == KVMFT_VM_STANDBY;
+
+	if (!file_is_kvm(config->vm_file)) {
+		kvmft_judge_saying(verdict, KVMFT_REASON_VMM,
+				   "the descriptor isn't that of a VM");
+		return -EBADF;
+	}
+	vm->vmm = kvmft_vmm_find(config->vm_file->private_data);
+	if (!vm->vmm) {
+		kvmft_judge_saying(verdict, KVMFT_REASON_VMM,
+				   "it hasn't bound its VM to /dev/kvmft; is it a VMM with kvmft's hook?");
+		return -ENXIO;
+	}
+	if (!READ_ONCE(vm->vmm->user)) {
+		kvmft_judge_saying(verdict, KVMFT_REASON_VMM,
+				   "it hasn't mapped the shared area");
+		return -ENXIO;
+	}
+	/* One that was promoted is as any other. */
+	if (standby != READ_ONCE(vm->vmm->waits)) {
+		kvmft_judge_saying(verdict, KVMFT_REASON_VMM, "it %s a standby that waits",
+				   standby ? "isn't" : "is");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/**
+ * kvmft_vm_init() - begin with a guest that nothing is done for yet
+ * @vm: inside a zeroed structure of the role's
+ * @ops: what the role does
+ * @pair: the pair
+ * @config: what it is attached with
+ * @notify: told about events
+ * @verdict: why not
+ *
+ * Context: may sleep
+ *
+ * Return: 0, after which the last kvmft_vm_put() ends in release(); or a negative
+ * errno, mostly with a verdict, after which nothing is left
+ */
+int kvmft_vm_init(struct kvmft_vm *vm, const struct kvmft_vm_ops *ops,
+		  struct kvmft_pair *pair, const struct kvmft_vm_config *config,
+		  kvmft_vm_notify_fn notify, struct kvmft_verdict *verdict)
+{
+	u64 end = 0;
+	int err;
+	u32 i;
+
+	err = kvmft_fault(KVMFT_FAULT_VM_ALLOC);
+	if (err)
+		return err;
+	kref_init(&vm->ref);
+	INIT_LIST_HEAD(&vm->list);
+	spin_lock_init(&vm->lock);
+	vm->ops = ops;
+	vm->notify = notify;
+	vm->net = pair->net;
+	vm->pair = kvmft_pair_get(pair);
+	vm->role = config->role;
+	vm->pid = config->pid;
+	strscpy(vm->name, config->name, sizeof(vm->name));
+	vm->state = KVMFT_VM_WAITING_PEER;
+	vm->since = ktime_get_boottime_ns();
+
+	err = take_vmm(vm, config, verdict) ?:
+	      take_vcpus(vm, config, verdict) ?:
+	      kvmft_memory_take(&vm->memory, vm->vmm->kvm, verdict);
+	if (err)
+		goto err_disown;
+
+	if (vm->vmm->kvm->dirty_ring_size &&
+	    kvm_dirty_log_manual_protect_and_init_set(vm->vmm->kvm)) {
+		kvmft_judge_saying(verdict, KVMFT_REASON_CONFIG,
+				   "its dirty rings would begin with all pages; leave KVM_DIRTY_LOG_INITIALLY_SET out");
+		err = -EOPNOTSUPP;
+		goto err_disown;
+	}
+	kvmft_memory_find_files(&vm->memory, vm->vmm->mm);
+	for (i = 0; i < vm->memory.range_count; i++)
+		end = max(end, vm->memory.ranges[i].gfn + vm->memory.ranges[i].pages);
+	if (end > vm->vmm->gpa_end >> PAGE_SHIFT) {
+		kvmft_judge_saying(verdict, KVMFT_REASON_VMM,
+				   "memory reaches up to %#llx, and it said %#llx",
+				   end << PAGE_SHIFT, vm->vmm->gpa_end);
+		err = -EINVAL;
+		goto err_disown;
+	}
+	err = kvmft_kvmstate_init(&vm->kvmstate, vm->vmm->kvm,
+				  config->msrs, config->msr_count,
+				  vm->vmm->flags & KVMFT_BIND_COVERED, verdict);
+	if (err)
+		goto err_disown;
+	vm->layout = kvmft_layout_build(&vm->memory, &vm->layout_len);
+	vm->config = kvzalloc(KVMFT_WIRE_BODY_MAX, GFP_KERNEL_ACCOUNT);
+	err = -ENOMEM;
+	if (!vm->layout || !vm->config)
+		goto err_disown;
+	return 0;
+
+err_disown:
+	kvmft_vm_disown(vm);
+	return err;
+}
+
+/**
+ * kvmft_vm_configure() - find out what the other host's guest must have, too
+ * @vm: the guest
+ * @verdict: why it can't be found out
+ *
+ * Context: in a vcpu's thread, while no vcpu is in KVM_RUN, once
+ *
+ * Return: 0 or a negative errno
+ */
+int kvmft_vm_configure(struct kvmft_vm *vm, struct kvmft_verdict *verdict)
+{
+	struct kvmft_config_cpuid **vcpus;
+	int err = -ENOMEM;
+	u32 len, i;
+
+	vcpus = kcalloc(vm->vcpu_count, sizeof(*vcpus), GFP_KERNEL);
+	if (!vcpus)
+		goto out;
+	for (i = 0; i < vm->vcpu_count; i++) {
+		vcpus[i] = kvmft_kvmconfig_collect(vm->vcpu_files[i]->private_data,
+						   verdict);
+		if (!vcpus[i])
+			goto out;
+	}
+	err = kvmft_kvmconfig_build(&vm->kvmstate, vm->vmm->kvm, vcpus, vm->vcpu_count,
+				    vm->config, KVMFT_WIRE_BODY_MAX, &len, verdict);
+	if (!err)
+		/* Who sees the length sees the body. */
+		smp_store_release(&vm->config_len, len);
+out:
+	for (i = 0; vcpus && i < vm->vcpu_count; i++)
+		kvfree(vcpus[i]);
+	kfree(vcpus);
+	if (err)
+		kvmft_judge(verdict, KVMFT_REASON_MEMORY);
+	return err;
+}
+
+/**
+ * kvmft_vm_compare() - is the other host's guest like this one?
+ * @vm: the guest, after kvmft_vm_configure()
+ * @header: of LAYOUT or CONFIG
+ * @body: its body, well-formed
+ * @verdict: how they differ
+ *
+ * Return: 0 or a negative errno
+ */
+int kvmft_vm_compare(struct kvmft_vm *vm, const struct kvmft_wire_header *header,
+		     const u8 *body, struct kvmft_verdict *verdict)
+{
+	if (header->type == KVMFT_WIRE_LAYOUT)
+		return kvmft_layout_compare(vm->layout, body, header->body, verdict);
+	return kvmft_kvmconfig_compare(vm->config, vm->config_len, body, header->body,
+				       verdict);
+}
+
+static const char *const state_names[] = {
+	[KVMFT_VM_WAITING_PEER] = "waiting-peer",
+	[KVMFT_VM_SYNCING] = "syncing",
+	[KVMFT_VM_PROTECTED] = "protected",
+	[KVMFT_VM_HELD] = "held",
+	[KVMFT_VM_UNPROTECTED] = "unprotected",
+	[KVMFT_VM_PROMOTING] = "promoting",
+	[KVMFT_VM_PROMOTED] = "promoted",
+};
+
+/**
+ * kvmft_vm_state_name() - what a state is called
+ * @state: &enum kvmft_vm_state
+ *
+ * Return: one word
+ */
+const char *kvmft_vm_state_name(u32 state)
+{
+	return state && state < ARRAY_SIZE(state_names) ? state_names[state] : "none";
+}
+
+/**
+ * kvmft_vm_state() - how is it with the guest?
+ * @vm: the guest
+ *
+ * Return: &enum kvmft_vm_state
+ */
+u32 kvmft_vm_state(struct kvmft_vm *vm)
+{
+	return READ_ONCE(vm->state);
+}
+
+/**
+ * kvmft_vm_enter() - note how it is with the guest now, and tell
+ * @vm: the guest
+ * @state: &enum kvmft_vm_state
+ * @verdict: why, or NULL
+ *
+ * A guest that can't be protected any more, or was promoted, stays so.
+ *
+ * Return: whether it is in that state now
+ */
+bool kvmft_vm_enter(struct kvmft_vm *vm, u32 state,
+		    const struct kvmft_verdict *verdict)
+{
+	bool final, changed = false;
+
+	spin_lock(&vm->lock);
+	final = vm->state == KVMFT_VM_UNPROTECTED || vm->state == KVMFT_VM_PROMOTED;
+	if (!final) {
+		changed = vm->state != state ||
+			  vm->verdict.reason != (verdict ? verdict->reason : 0);
+		if (vm->state != state)
+			vm->since = ktime_get_boottime_ns();
+		WRITE_ONCE(vm->state, state);
+		if (verdict)
+			vm->verdict = *verdict;
+		else
+			memset(&vm->verdict, 0, sizeof(vm->verdict));
+	}
+	spin_unlock(&vm->lock);
+
+	if (changed) {
+		pr_info("guest %s: %s%s%s\n", vm->name, kvmft_vm_state_name(state),
+			verdict ? ": " : "", verdict ? verdict->text : "");
+		vm->notify(vm, KVMFT_VM_CHANGED);
+	}
+	return !final;
+}
+
+/* Eight classes for each power of two. */
+static u32 class_of(u64 ns)
+{
+	u32 order;
+
+	if (ns < 8)
+		return ns;
+	order = fls64(ns) - 1;
+	return (order - 2) * 8 + ((ns >> (order - 3)) & 7);
+}
+
+static u64 end_of_class(u32 number)
+{
+	if (number < 8)
+		return number;
+	return (8ULL + number % 8 + 1) << (number / 8 - 1);
+}
+
+/**
+ * kvmft_vm_add_time() - the guest stood still
+ * @vm: the guest
+ * @ns: for how long
+ */
+void kvmft_vm_add_time(struct kvmft_vm *vm, u64 ns)
+{
+	kvmft_vm_note(vm, KVMFT_A_COUNTER_PARKED_LAST, ns);
+	spin_lock(&vm->lock);
+	vm->parked[class_of(ns)]++;
+	spin_unlock(&vm->lock);
+}
+
+/**
+ * kvmft_vm_percentile() - for how long does the guest stand still?
+ * @vm: the guest
+ * @percent: of how many times
+ *
+ * Return: ns that so many don't exceed; 0 if there was none
+ */
+u64 kvmft_vm_percentile(struct kvmft_vm *vm, u32 percent)
+{
+	u64 total = 0, sum = 0;
+	u32 i;
+
+	spin_lock(&vm->lock);
+	for (i = 0; i < KVMFT_TIME_CLASSES; i++)
+		total += vm->parked[i];
+	for (i = 0; i < KVMFT_TIME_CLASSES && total; i++) {
+		sum += vm->parked[i];
+		if (sum * 100 >= total * percent)
+			break;
+	}
+	spin_unlock(&vm->lock);
+	return total ? end_of_class(i) : 0;
+}

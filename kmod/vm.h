@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * vm: a guest of this host that is attached: what its two roles have in common.
+ *
+ * Contract: reference counted; embedded in the structure of its role, which ops know.
+ * From kvmft_vm_init() to kvmft_vm_disown() it holds its VMM, so that the files of the
+ * VM and its vcpus are there. Its state changes under its lock, each change is told.
+ */
+#ifndef _KVMFT_VM_H
+#define _KVMFT_VM_H
+
+#include <linux/kref.h>
+#include <linux/kvmft.h>
+#include <linux/list.h>
+#include <linux/spinlock.h>
+#include <net/net_namespace.h>
+
+#include "kvmstate.h"
+#include "memory.h"
+#include "reason.h"
+
+struct device;
+struct file;
+struct kvmft_pair;
+struct kvmft_vm;
+struct kvmft_vmm;
+struct kvmft_wire_header;
+
+/* The classes of a histogram of times: eight for each power of two. */
+#define KVMFT_TIME_CLASSES (64 * 8)
+
+/**
+ * struct kvmft_vm_progress - what a role knows of itself
+ * @mode: &enum kvmft_vm_mode; 0 if it has none.
+ * @tracking: &enum kvmft_vm_tracking.
+ * @generation: Rises with each promotion.
+ * @epoch: The last one that was begun.
+ * @committed: The last one that was committed.
+ * @copy_done: Bytes of the full copy that were dealt with.
+ * @copy_total: Bytes that there were.
+ * @copy_round: How often it has begun anew.
+ */
+struct kvmft_vm_progress {
+	u32 mode;
+	u32 tracking;
+	u64 generation;
+	u64 epoch;
+	u64 committed;
+	u64 copy_done;
+	u64 copy_total;
+	u32 copy_round;
+};
+
+/**
+ * struct kvmft_vm_ops - what a role does
+ * @hook: One of its vcpus is in the hook: fill in what it is to do. In the vcpu's
+ *	thread.
+ * @ticket: Is there such a ticket, and may it leave? 1, 0, or -ENOENT.
+ * @progress: Tell how it is.
+ * @set: Change mode and convergence: 0 or a negative errno.
+ * @stop: End all threads, and let vcpus go. Once.
+ * @release: The last reference is gone.
+ */
+struct kvmft_vm_ops {
+	int (*hook)(struct kvmft_vm *vm, u32 index, struct kvmft_hook *hook);
+	int (*ticket)(struct kvmft_vm *vm, u64 ticket);
+	void (*progress)(struct kvmft_vm *vm, struct kvmft_vm_progress *progress);
+	int (*set)(struct kvmft_vm *vm, u32 mode, bool converge);
+	void (*stop)(struct kvmft_vm *vm);
+	void (*release)(struct kvmft_vm *vm);
+};
+
+typedef void (*kvmft_vm_notify_fn)(struct kvmft_vm *vm, u32 event);
+
+/**
+ * struct kvmft_vm_config - what a guest is attached with
+ * @name: Its name.
+ * @role: &enum kvmft_vm_role.
+ * @mode: &enum kvmft_vm_mode.
+ * @converge: Stop it if its copy doesn't come to an end.
+ * @ceiling: Bytes that a standby may stage.
+ * @pid: The VMM's process, or 0.
+ * @vm_file: The VM.
+ * @vcpu_files: Files of vcpus, in any order.
+ * @vcpu_count: How many.
+ * @msrs: MSRs of a vcpu's state.
+ * @msr_count: How many.
+ */
+struct kvmft_vm_config {
+	const char *name;
+	u32 role;
+	u32 mode;
+	bool converge;
+	u64 ceiling;
+	u32 pid;
+	struct file *vm_file;
+	struct file **vcpu_files;
+	u32 vcpu_count;
+	const u32 *msrs;
+	u32 msr_count;
+};
+
+/**
+ * struct kvmft_vm - a guest
+ * @ref: References.
+ * @list: In the registry, under its lock.
+ * @device: In sysfs.
+ * @net: Network namespace, which the registry keeps.
+ * @name: Its name.
+ * @role: &enum kvmft_vm_role.
+ * @ops: What the role does.
+ * @notify: Told about events.
+ * @pair: The pair; a reference.
+ * @vmm: Its VMM; a reference.
+ * @pid: The VMM's process, as whoever attached it called it.
+ * @memory: Where its memory is.
+ * @layout: The same as the body of LAYOUT.
+ * @layout_len: Its length.
+ * @config: The body of CONFIG, once @config_len says that there is one.
+ * @config_len: Its length.
+ * @kvmstate: What its state is made of.
+ * @vcpu_count: Entries of @vcpu_files.
+ * @vcpu_files: Files of its vcpus, in the order of KVM.
+ * @counters: By &enum kvmft_a_counter; what isn't counted there is 0.
+ * @lock: Protects all that follows.
+ * @state: &enum kvmft_vm_state.
+ * @verdict: Why.
+ * @since: When the state was entered, CLOCK_BOOTTIME in ns.
+ * @parked: Histogram of times parked.
+ */
+struct kvmft_vm {
+	struct kref ref;
+	struct list_head list;
+	struct device *device;
+	struct net *net;
+	char name[KVMFT_VM_NAME_MAX + 1];
+	u32 role;
+	const struct kvmft_vm_ops *ops;
+	kvmft_vm_notify_fn notify;
+	struct kvmft_pair *pair;
+	struct kvmft_vmm *vmm;
+	pid_t pid;
+	struct kvmft_memory memory;
+	u8 *layout;
+	u32 layout_len;
+	u8 *config;
+	u32 config_len;
+	struct kvmft_kvmstate kvmstate;
+	u32 vcpu_count;
+	struct file **vcpu_files;
+	atomic64_t counters[KVMFT_A_COUNTER_MAX + 1];
+
+	spinlock_t lock;	/* what follows */
+	u32 state;
+	struct kvmft_verdict verdict;
+	u64 since;
+	u32 parked[KVMFT_TIME_CLASSES];
+};
+
+int kvmft_vm_init(struct kvmft_vm *vm, const struct kvmft_vm_ops *ops,
+		  struct kvmft_pair *pair, const struct kvmft_vm_config *config,
+		  kvmft_vm_notify_fn notify, struct kvmft_verdict *verdict);
+struct kvmft_vm *kvmft_vm_get(struct kvmft_vm *vm);
+void kvmft_vm_put(struct kvmft_vm *vm);
+void kvmft_vm_disown(struct kvmft_vm *vm);
+
+int kvmft_vm_configure(struct kvmft_vm *vm, struct kvmft_verdict *verdict);
+int kvmft_vm_compare(struct kvmft_vm *vm, const struct kvmft_wire_header *header,
+		     const u8 *body, struct kvmft_verdict *verdict);
+
+u32 kvmft_vm_state(struct kvmft_vm *vm);
+bool kvmft_vm_enter(struct kvmft_vm *vm, u32 state,
+		    const struct kvmft_verdict *verdict);
+void kvmft_vm_add_time(struct kvmft_vm *vm, u64 ns);
+u64 kvmft_vm_percentile(struct kvmft_vm *vm, u32 percent);
+
+static inline void kvmft_vm_count(struct kvmft_vm *vm, u32 counter, u64 much)
+{
+	atomic64_add(much, &vm->counters[counter]);
+}
+
+static inline void kvmft_vm_note(struct kvmft_vm *vm, u32 counter, u64 value)
+{
+	atomic64_set(&vm->counters[counter], value);
+}
+
+const char *kvmft_vm_state_name(u32 state);
+
+#endif /* _KVMFT_VM_H */
