@@ -84,7 +84,9 @@ check_eq "without the module: with --json, too" \
 check_eq "without the module: with --json the complaint stays a text, status 1" \
 	"1 ftctl: the kvmft module isn't loaded; load it with: modprobe kvmft" "$code $err"
 for arguments in "pair show" "--json pair show" "pair show alpha" "pair del alpha" \
-		monitor "--json monitor pair alpha"; do
+		monitor "--json monitor pair alpha" "monitor vm db1" show "--json show" "-s show db1" \
+		"attach db1 pair alpha pid 1" "detach db1" "set db1 mode sync" \
+		"failover db1 --force"; do
 	# shellcheck disable=SC2086
 	run $arguments
 	check_eq "without the module: ftctl $arguments says so, and nothing else" \
@@ -93,6 +95,7 @@ for arguments in "pair show" "--json pair show" "pair show alpha" "pair del alph
 done
 check_eq "without the module: completion knows no pair, and is silent" --help \
 	"$(complete ftctl pair show "")"
+check_eq "without the module: nor a guest" --help "$(complete ftctl show "")"
 check "without the module: asking doesn't load it" test ! -e /sys/module/kvmft
 check "the module is there again" insmod "$KVMFT_KO_SHIPPED"
 
@@ -182,7 +185,7 @@ done <<<"$options"
 for subcommand in $subcommands; do
 	for option in $(ftctl help "$subcommand" | grep -oE -- '(^|[[ ])--?[a-z][a-z-]*' | tr -d '[ '); do
 		check "the manual has $option, of $subcommand" \
-			grep -qE -- "(^| )$option(,| |\$)" <<<"$tags"
+			grep -qE -- "(^| |\[)$option(,| |]|\$)" <<<"$tags"
 	done
 done
 check_eq "the manual has no subcommand that isn't there" "$(sort <<<"$subcommands")" \

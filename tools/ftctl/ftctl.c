@@ -16,6 +16,11 @@ static const struct command *const commands[] = {
 	&version_command,
 	&genkey_command,
 	&pair_command,
+	&attach_command,
+	&detach_command,
+	&show_command,
+	&set_command,
+	&failover_command,
 	&monitor_command,
 	NULL
 };
@@ -113,6 +118,7 @@ void print_usage(FILE *out)
 	fputs("\n"
 	      "options:\n"
 	      "  -j, --json     print JSON\n"
+	      "  -s, --stats    print counters, too\n"
 	      "  -h, --help     print this, or with a subcommand its help\n"
 	      "  -V, --version  print the version of ftctl itself\n", out);
 }
@@ -216,6 +222,7 @@ static enum exit_status run(int argc, char **argv)
 	static const struct option long_options[] = {
 		{ "help", no_argument, NULL, 'h' },
 		{ "json", no_argument, NULL, 'j' },
+		{ "stats", no_argument, NULL, 's' },
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -227,7 +234,7 @@ static enum exit_status run(int argc, char **argv)
 	opterr = 0;
 
 	/* "+": options after the subcommand are the subcommand's. */
-	while ((option = getopt_long(argc, argv, "+hjV", long_options,
+	while ((option = getopt_long(argc, argv, "+hjsV", long_options,
 				     NULL)) != -1) {
 		switch (option) {
 		case 'h':
@@ -235,6 +242,9 @@ static enum exit_status run(int argc, char **argv)
 			break;
 		case 'j':
 			options.json = true;
+			break;
+		case 's':
+			options.stats = true;
 			break;
 		case 'V':
 			puts("ftctl " KVMFT_VERSION);
@@ -245,7 +255,7 @@ static enum exit_status run(int argc, char **argv)
 			 * named by itself; a wrong long option leaves no
 			 * letter, one with an argument too many its own.
 			 */
-			if (optopt && !strchr("hjV", optopt))
+			if (optopt && !strchr("hjsV", optopt))
 				return wrong_usage(NULL, "there is no option '-%c'",
 						   optopt);
 			return wrong_usage(NULL, "can't make sense of option '%s'",

@@ -26,9 +26,11 @@ enum exit_status {
 /**
  * struct options - what stands before the subcommand
  * @json: Print one JSON value instead of text for people.
+ * @stats: Print counters, too.
  */
 struct options {
 	bool json;
+	bool stats;
 };
 
 /**
@@ -54,6 +56,11 @@ extern const struct command help_command;
 extern const struct command version_command;
 extern const struct command genkey_command;
 extern const struct command pair_command;
+extern const struct command attach_command;
+extern const struct command detach_command;
+extern const struct command show_command;
+extern const struct command set_command;
+extern const struct command failover_command;
 extern const struct command monitor_command;
 
 ATTRIBUTE(format(printf, 1, 2))

@@ -13,6 +13,7 @@
 #include "json.h"
 #include "names.h"
 #include "pair_info.h"
+#include "vm_info.h"
 
 #define NS_PER_SECOND 1000000000ULL
 #define NS_PER_MS 1000000ULL
@@ -20,13 +21,13 @@
 /**
  * struct watch - what the operator wants to see
  * @json: As JSON.
- * @pairs: "pair NAME" for each pair that counts.
- * @pairs_len: Number of these strings; 0 if all count.
+ * @wanted: "pair NAME" or "vm NAME" for each that counts.
+ * @wanted_len: Number of these strings; 0 if all count.
  */
 struct watch {
 	bool json;
-	char **pairs;
-	int pairs_len;
+	char **wanted;
+	int wanted_len;
 };
 
 static uint64_t now(void)
@@ -74,7 +75,7 @@ static void print_change(const struct pair_info *pair)
 	}
 }
 
-static void print_text(const struct pair_info *pair, uint32_t event,
+static void print_pair(const struct pair_info *pair, uint32_t event,
 		       uint64_t time)
 {
 	char unknown[NAME_SIZE];
@@ -94,14 +95,15 @@ static void print_text(const struct pair_info *pair, uint32_t event,
 	putchar('\n');
 }
 
-static void print_json(const struct pair_info *pair, uint32_t event,
-		       uint64_t time)
+static void print_pair_json(const struct pair_info *pair, uint32_t event,
+			    uint64_t time)
 {
 	char unknown[NAME_SIZE];
 	struct json json;
 
 	json_begin(&json, stdout);
 	json_string(&json, "event", event_name(event, unknown));
+	json_string(&json, "about", "pair");
 	json_number(&json, "time_ns", time);
 	pair_json_string(&json, "name", pair, KVMFT_A_PAIR_NAME);
 	pair_json_state(&json, pair);
@@ -110,31 +112,70 @@ static void print_json(const struct pair_info *pair, uint32_t event,
 	json_end(&json);
 }
 
-static bool is_wanted(const struct watch *watch, const char *name)
+static void print_vm(const struct vm_info *vm, uint32_t event, uint64_t time)
+{
+	uint32_t reason = vm_number(vm, KVMFT_A_VM_REASON);
+	char unknown[NAME_SIZE];
+
+	print_time(time);
+	printf("vm %s: ", vm_string(vm, KVMFT_A_VM_NAME));
+	if (event != KVMFT_VM_CHANGED || !vm_has(vm, KVMFT_A_VM_STATE)) {
+		fputs(vm_event_name(event, unknown), stdout);
+	} else {
+		fputs(vm_state_name(vm_number(vm, KVMFT_A_VM_STATE), unknown),
+		      stdout);
+		if (reason != KVMFT_REASON_NONE)
+			printf(" (%s)", reason_name(reason, unknown));
+		if (vm_has(vm, KVMFT_A_VM_WHY)) {
+			fputs(": ", stdout);
+			print_plain(vm_string(vm, KVMFT_A_VM_WHY));
+		}
+	}
+	putchar('\n');
+}
+
+static void print_vm_json(const struct vm_info *vm, uint32_t event,
+			  uint64_t time)
+{
+	char unknown[NAME_SIZE];
+	struct json json;
+
+	json_begin(&json, stdout);
+	json_string(&json, "event", vm_event_name(event, unknown));
+	json_string(&json, "about", "vm");
+	json_number(&json, "time_ns", time);
+	vm_json_string(&json, "name", vm, KVMFT_A_VM_NAME);
+	vm_json_name(&json, "role", vm, KVMFT_A_VM_ROLE, vm_role_name);
+	vm_json_string(&json, "pair", vm, KVMFT_A_VM_PAIR);
+	vm_json_state(&json, vm);
+	vm_json_number(&json, "generation", vm, KVMFT_A_VM_GENERATION);
+	vm_json_number(&json, "committed", vm, KVMFT_A_VM_COMMITTED);
+	json_end(&json);
+}
+
+static bool is_wanted(const struct watch *watch, const char *what,
+		      const char *name)
 {
 	int i;
 
-	for (i = 1; i < watch->pairs_len; i += 2) {
-		if (!strcmp(watch->pairs[i], name))
+	for (i = 1; i < watch->wanted_len; i += 2) {
+		if (!strcmp(watch->wanted[i - 1], what) &&
+		    !strcmp(watch->wanted[i], name))
 			return true;
 	}
-	return !watch->pairs_len;
+	return !watch->wanted_len;
 }
 
-static bool take_event(const struct nlmsghdr *message, void *data)
+static bool take_pair_event(const struct nlmsghdr *message,
+			    const struct watch *watch)
 {
-	const struct genlmsghdr *header = mnl_nlmsg_get_payload(message);
-	const struct watch *watch = data;
 	struct pair_info pair;
 	uint32_t event;
 	uint64_t time;
 
-	/* A newer module may tell of more than pairs. */
-	if (header->cmd != KVMFT_CMD_PAIR_EVENT)
-		return true;
 	if (!pair_parse(message, KVMFT_CMD_PAIR_EVENT, &pair))
 		return false;
-	if (!is_wanted(watch, pair_string(&pair, KVMFT_A_PAIR_NAME)))
+	if (!is_wanted(watch, "pair", pair_string(&pair, KVMFT_A_PAIR_NAME)))
 		return true;
 
 	event = pair_number(&pair, KVMFT_A_PAIR_EVENT);
@@ -145,10 +186,44 @@ static bool take_event(const struct nlmsghdr *message, void *data)
 		time = now();
 
 	if (watch->json)
-		print_json(&pair, event, time);
+		print_pair_json(&pair, event, time);
 	else
-		print_text(&pair, event, time);
+		print_pair(&pair, event, time);
 	return true;
+}
+
+static bool take_vm_event(const struct nlmsghdr *message,
+			  const struct watch *watch)
+{
+	struct vm_info vm;
+	uint32_t event;
+
+	if (!vm_parse(message, KVMFT_CMD_VM_EVENT, &vm))
+		return false;
+	if (!is_wanted(watch, "vm", vm_string(&vm, KVMFT_A_VM_NAME)))
+		return true;
+
+	event = vm_number(&vm, KVMFT_A_VM_EVENT);
+	if (watch->json)
+		print_vm_json(&vm, event, now());
+	else
+		print_vm(&vm, event, now());
+	return true;
+}
+
+static bool take_event(const struct nlmsghdr *message, void *data)
+{
+	const struct genlmsghdr *header = mnl_nlmsg_get_payload(message);
+
+	switch (header->cmd) {
+	case KVMFT_CMD_PAIR_EVENT:
+		return take_pair_event(message, data);
+	case KVMFT_CMD_VM_EVENT:
+		return take_vm_event(message, data);
+	default:
+		/* A newer module may tell of more. */
+		return true;
+	}
 }
 
 static void tell_loss(void *data)
@@ -205,7 +280,7 @@ static void end(int signal)
 	_exit(EXIT_OK);
 }
 
-static enum exit_status watch_pairs(struct watch *watch)
+static enum exit_status watch_events(struct watch *watch)
 {
 	enum exit_status status = EXIT_FAILED;
 	struct genl *genl = connect_to_module();
@@ -224,33 +299,36 @@ static enum exit_status monitor_run(const struct options *options, int argc,
 {
 	struct watch watch = {
 		.json = options->json,
-		.pairs = argv + 1,
-		.pairs_len = argc - 1,
+		.wanted = argv + 1,
+		.wanted_len = argc - 1,
 	};
 	int i;
 
-	for (i = 0; i < watch.pairs_len; i += 2) {
-		if (strcmp(watch.pairs[i], "pair"))
+	for (i = 0; i < watch.wanted_len; i += 2) {
+		if (strcmp(watch.wanted[i], "pair") &&
+		    strcmp(watch.wanted[i], "vm"))
 			return wrong_usage(&monitor_command, "'%s' is too much",
-					   watch.pairs[i]);
-		if (i + 1 == watch.pairs_len)
+					   watch.wanted[i]);
+		if (i + 1 == watch.wanted_len)
 			return wrong_usage(&monitor_command,
-					   "what belongs behind 'pair' is missing");
+					   "what belongs behind '%s' is missing",
+					   watch.wanted[i]);
 	}
 
 	signal(SIGINT, end);
 	signal(SIGTERM, end);
-	return watch_pairs(&watch);
+	return watch_events(&watch);
 }
 
 const struct command monitor_command = {
 	.name = "monitor",
-	.arguments = "[pair NAME]...",
-	.summary = "print what happens to pairs, as it happens",
+	.arguments = "[pair NAME | vm NAME]...",
+	.summary = "print what happens to pairs and guests, as it happens",
 	.details =
 		"Prints a line whenever a pair is added or deleted, its link comes up or goes\n"
-		"down, or a connection is refused, until it is interrupted; with \"pair NAME\"\n"
-		"only what happens to that pair, or to those. With --json each line is one\n"
-		"JSON object.\n",
+		"down, or a connection is refused, and whenever a guest is attached or detached,\n"
+		"or its state changes, until it is interrupted; with \"pair NAME\" and \"vm NAME\"\n"
+		"only what happens to these pairs and guests. With --json each line is one JSON\n"
+		"object.\n",
 	.run = monitor_run,
 };

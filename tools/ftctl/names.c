@@ -76,6 +76,108 @@ const char *event_name(uint32_t event, char unknown[NAME_SIZE])
 }
 
 /**
+ * vm_role_name() - what an end of a guest is called
+ * @role: &enum kvmft_vm_role
+ * @unknown: room for the name of a number that isn't known
+ *
+ * Return: the name
+ */
+const char *vm_role_name(uint32_t role, char unknown[NAME_SIZE])
+{
+	switch ((enum kvmft_vm_role)role) {
+	case KVMFT_VM_PRIMARY:
+		return "primary";
+	case KVMFT_VM_STANDBY:
+		return "standby";
+	}
+	return unknown_name(role, unknown);
+}
+
+/**
+ * vm_mode_name() - what the way in which output waits is called
+ * @mode: &enum kvmft_vm_mode
+ * @unknown: room for the name of a number that isn't known
+ *
+ * Return: the name
+ */
+const char *vm_mode_name(uint32_t mode, char unknown[NAME_SIZE])
+{
+	switch ((enum kvmft_vm_mode)mode) {
+	case KVMFT_VM_SYNC:
+		return "sync";
+	case KVMFT_VM_ASYNC:
+		return "async";
+	}
+	return unknown_name(mode, unknown);
+}
+
+/**
+ * vm_state_name() - what a state of a guest is called
+ * @state: &enum kvmft_vm_state
+ * @unknown: room for the name of a number that isn't known
+ *
+ * Return: the name
+ */
+const char *vm_state_name(uint32_t state, char unknown[NAME_SIZE])
+{
+	switch ((enum kvmft_vm_state)state) {
+	case KVMFT_VM_WAITING_PEER:
+		return "waiting-peer";
+	case KVMFT_VM_SYNCING:
+		return "syncing";
+	case KVMFT_VM_PROTECTED:
+		return "protected";
+	case KVMFT_VM_HELD:
+		return "held";
+	case KVMFT_VM_UNPROTECTED:
+		return "unprotected";
+	case KVMFT_VM_PROMOTING:
+		return "promoting";
+	case KVMFT_VM_PROMOTED:
+		return "promoted";
+	}
+	return unknown_name(state, unknown);
+}
+
+/**
+ * vm_tracking_name() - what the way in which KVM tells what was written is called
+ * @tracking: &enum kvmft_vm_tracking
+ * @unknown: room for the name of a number that isn't known
+ *
+ * Return: the name
+ */
+const char *vm_tracking_name(uint32_t tracking, char unknown[NAME_SIZE])
+{
+	switch ((enum kvmft_vm_tracking)tracking) {
+	case KVMFT_VM_RING:
+		return "ring";
+	case KVMFT_VM_LOG:
+		return "log";
+	}
+	return unknown_name(tracking, unknown);
+}
+
+/**
+ * vm_event_name() - what an event of a guest is called
+ * @event: &enum kvmft_vm_event
+ * @unknown: room for the name of a number that isn't known
+ *
+ * Return: the name
+ */
+const char *vm_event_name(uint32_t event, char unknown[NAME_SIZE])
+{
+	switch ((enum kvmft_vm_event)event) {
+	case KVMFT_VM_ATTACHED:
+		return "attached";
+	case KVMFT_VM_DETACHED:
+		return "detached";
+	case KVMFT_VM_CHANGED:
+		return "changed";
+	}
+	return unknown_name(event, unknown);
+}
+
+/**
  * reason_name() - what a reason is called
  * @reason: &enum kvmft_reason
  * @unknown: room for the name of a number that isn't known
@@ -113,6 +215,12 @@ const char *reason_name(uint32_t reason, char unknown[NAME_SIZE])
 		[KVMFT_REASON_NOT_BEGUN] = "not-begun",
 		[KVMFT_REASON_STALE] = "stale",
 		[KVMFT_REASON_GONE] = "gone",
+		[KVMFT_REASON_CONFIG] = "config",
+		[KVMFT_REASON_LAYOUT] = "layout",
+		[KVMFT_REASON_STATE] = "state",
+		[KVMFT_REASON_VMM] = "vmm",
+		[KVMFT_REASON_VMM_GONE] = "vmm-gone",
+		[KVMFT_REASON_NOT_CONVERGING] = "not-converging",
 	};
 
 	/* New reasons come at the end, so this tells what is missing. */

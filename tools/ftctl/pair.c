@@ -7,6 +7,7 @@
 #include "ftctl.h"
 #include "genl.h"
 #include "key.h"
+#include "name.h"
 #include "pair_show.h"
 
 /**
@@ -26,23 +27,6 @@ struct new_pair {
 	uint32_t heartbeat;
 	uint32_t timeout;
 };
-
-/*
- * The module checks names, but only those that fit into a request can get there,
- * and what is meant as an option deserves another answer.
- */
-static enum exit_status check_name(const char *name)
-{
-	if (name[0] == '-')
-		return wrong_usage(&pair_command,
-				   "options stand before the subcommand; '%s' is no name",
-				   name);
-	if (strlen(name) > KVMFT_PAIR_NAME_MAX)
-		return wrong_usage(&pair_command,
-				   "the name '%s' is too long; a pair's has at most %d characters",
-				   name, KVMFT_PAIR_NAME_MAX);
-	return EXIT_OK;
-}
 
 static enum exit_status parse_limited(const char *keyword, const char *value,
 				      uint32_t min, uint32_t max, uint32_t *ms)
@@ -101,7 +85,7 @@ static enum exit_status parse_new_pair(int argc, char **argv,
 	if (argc < 1)
 		return wrong_usage(&pair_command, "the pair's name is missing");
 	pair->name = argv[0];
-	status = check_name(pair->name);
+	status = name_check_pair(&pair_command, pair->name);
 	if (status)
 		return status;
 
@@ -192,7 +176,7 @@ static enum exit_status del(int argc, char **argv)
 		return wrong_usage(&pair_command, "the pair's name is missing");
 	if (argc > 1)
 		return wrong_usage(&pair_command, "'%s' is too much", argv[1]);
-	status = check_name(argv[0]);
+	status = name_check_pair(&pair_command, argv[0]);
 	if (status)
 		return status;
 
@@ -217,7 +201,7 @@ static enum exit_status show(const struct options *options, int argc,
 	if (argc < 1)
 		return pair_show(options, NULL);
 
-	status = check_name(argv[0]);
+	status = name_check_pair(&pair_command, argv[0]);
 	return status ? status : pair_show(options, argv[0]);
 }
 

@@ -1,0 +1,210 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# needs: host timeout=150
+#
+# ftctl attach, detach, show, set, failover as far as they get without a guest that
+# could be protected: what makes no sense, and how a VM is found in a process.
+# shellcheck disable=SC2317 # some functions are called through others
+# shellcheck source=../lib/tap.sh
+. "$(dirname "$0")/../lib/tap.sh"
+
+scratch=$(mktemp -d)
+cd "$scratch" || exit 1
+vmms=()
+
+clean_up()
+{
+	(( ! ${#vmms[@]} )) || kill "${vmms[@]}" 2>/dev/null
+	rm -rf "$scratch"
+}
+trap clean_up EXIT
+
+# run COMMAND...: its $out, $err and $code.
+run()
+{
+	"$@" >said.out 2>said.err
+	code=$?
+	out=$(<said.out)
+	err=$(<said.err)
+}
+
+# senseless NAME COMPLAINT ARGS...: the command line makes no sense.
+senseless()
+{
+	run ftctl "${@:3}"
+	check_eq "$1: status 2, nothing on stdout" "2 " "$code $out"
+	check_has "$1: it says why" "$err" "ftctl: $2"
+	check_has "$1: with the usage" "$err" "usage: ftctl [OPTIONS] $3 "
+}
+
+# fails NAME COMPLAINT ARGS...: ftctl fails, with status 1, and says why.
+fails()
+{
+	run ftctl "${@:3}"
+	check_eq "$1: status 1, nothing on stdout" "1 " "$code $out"
+	check_has "$1: it says why" "$err" "ftctl: $2"
+}
+
+# --- Command lines that make no sense
+
+for subcommand in attach detach set failover; do
+	senseless "$subcommand without a name" "the guest's name is missing" $subcommand
+	senseless "$subcommand with a long name" "the name '$(printf 'a%.0s' {1..64})' is too long" \
+		$subcommand "$(printf 'a%.0s' {1..64})"
+	senseless "$subcommand with an option for a name" \
+		"options stand before the subcommand; '-j' is no name" $subcommand -j
+done
+senseless "show with an option behind" "options stand before the subcommand" show -s
+senseless "show of two" "'db2' is too much" show db1 db2
+senseless "detach of two" "'db2' is too much" detach db1 db2
+
+senseless "attach without a pair" "'pair' is missing" attach db1 pid 1
+senseless "attach without a process" "'pid' is missing" attach db1 pair alpha
+senseless "a keyword without a value" "what belongs behind 'pid' is missing" \
+	attach db1 pair alpha pid
+senseless "a keyword of nobody" "'--json' is too much" attach db1 --json
+senseless "a pair with a long name" "the name '$(printf 'a%.0s' {1..32})' is too long" \
+	attach db1 pair "$(printf 'a%.0s' {1..32})" pid 1
+for value in 0 -1 1x 4294967297 99999999999999999999 ""; do
+	senseless "the process '$value'" "pid '$value': that is no number of a process" \
+		attach db1 pair alpha pid "$value"
+done
+senseless "a descriptor of nobody" "vm '-1': that is no number of a descriptor" \
+	attach db1 pair alpha pid 1 vm -1
+senseless "another role" "'second' is neither 'primary' nor 'standby'" \
+	attach db1 pair alpha pid 1 role second
+senseless "another mode" "'fast' is neither 'sync' nor 'async'" attach db1 pair alpha pid 1 mode fast
+# senseless_ceiling SIZE COMPLAINT
+senseless_ceiling()
+{
+	senseless "the ceiling '$1'" "ceiling '$1': $2" attach db1 pair alpha pid 1 ceiling "$1"
+}
+senseless_ceiling 512 "the unit is missing; say 512M or 2G"
+senseless_ceiling 1.5G "only whole numbers; say 1536M instead of 1.5G"
+senseless_ceiling 1GB "there is no such unit; say 512M or 2G"
+senseless_ceiling G "that is no size; say 512M or 2G"
+senseless_ceiling 0M "nothing could be staged"
+senseless_ceiling 16777216T "that is too much"
+senseless_ceiling 18446744073709551616K "that is too much"
+for keyword in "pair alpha" "pid 1" "vm 3" "role primary" "mode sync" "ceiling 1G"; do
+	# shellcheck disable=SC2086
+	senseless "${keyword% *} twice" "'${keyword% *}' is there twice" attach db1 $keyword $keyword
+done
+
+senseless "nothing to set" "what to set is missing" set db1
+senseless "no mode to set" "what belongs behind 'mode' is missing" set db1 mode
+senseless "another mode to set" "'fast' is neither 'sync' nor 'async'" set db1 mode fast
+senseless "something else to set" "'ceiling' is too much" set db1 ceiling 1G
+senseless "a failover that asks" "the primary can't be asked as yet; to go on without, say on\
+ the standby: ftctl failover db1 --force" failover db1
+senseless "a failover of something else" "'-f' is too much" failover db1 -f
+senseless "a monitor without a guest" "what belongs behind 'vm' is missing" monitor vm
+
+# --- Processes, and VMs in there
+
+# Makes VMs with so many vcpus each, and more descriptors that look similar.
+cat >vmm.py <<'END'
+import fcntl, os, sys, time
+
+CREATE_VM, CREATE_VCPU, GET_STATS_FD = 0xae01, 0xae41, 0xaece
+kvm = os.open("/dev/kvm", os.O_RDWR)
+for vcpus in map(int, sys.argv[2:]):
+    vm = fcntl.ioctl(kvm, CREATE_VM, 0)
+    fcntl.ioctl(vm, GET_STATS_FD, 0)
+    for number in range(vcpus):
+        fcntl.ioctl(fcntl.ioctl(vm, CREATE_VCPU, number), GET_STATS_FD, 0)
+os.dup(vm)
+open(sys.argv[1], "w").close()
+time.sleep(1000)
+END
+
+# start_vmm VCPUS...: a process with a VM for each number; $vmm is its number.
+start_vmm()
+{
+	rm -f ready
+	python3 -B vmm.py ready "$@" &
+	vmm=$!
+	vmms+=("$vmm")
+	check "a process with VMs is there ($*)" wait_until 60 test -e ready
+}
+
+# descriptors: those of VMs in $vmm; not the last one, by which the VM before it
+# is known a second time.
+descriptors()
+{
+	find "/proc/$vmm/fd" -lname anon_inode:kvm-vm -printf '%f\n' | sort -n | head -n -1
+}
+
+fails "a process that is no VMM" "process $$ has no VM; is it a VMM?" attach db1 pair alpha pid $$
+fails "no process" "there is no process 4194303" attach db1 pair alpha pid 4194303
+start_vmm 0
+fails "a VM without vcpus" "process $vmm has no vcpus yet" attach db1 pair alpha pid "$vmm"
+
+start_vmm 2
+# From here on it is the module's to judge: there is no such pair.
+fails "a VM with vcpus: the module is asked" "the kernel says: " attach db1 pair nope pid "$vmm"
+fails "with all that may be said" "the kernel says: " attach db1 ceiling 1GiB role standby \
+	mode async converge pair nope pid "$vmm" vm "$(descriptors)" --wait
+fails "a descriptor that is no VM" \
+	"descriptor 0 of process $vmm is no VM; descriptors that are: $(descriptors)" \
+	attach db1 pair alpha pid "$vmm" vm 0
+run setpriv --reuid=65534 --regid=65534 --clear-groups --bounding-set=-all \
+	ftctl attach db1 pair alpha pid "$vmm"
+check_eq "somebody else's process" \
+	"1 ftctl: no access to the descriptors of process $vmm; that takes CAP_SYS_PTRACE" \
+	"$code $out$err"
+run setpriv --bounding-set=-sys_ptrace --inh-caps=-sys_ptrace ftctl attach db1 pair alpha pid "$vmm"
+check_has "a process of one's own, with more capabilities" "$code $out$err" \
+	"1 ftctl: no access to the descriptors of process $vmm; that takes CAP_SYS_PTRACE"
+# shellcheck disable=SC2016
+run unshare --mount bash -c 'mount --bind /dev/null /dev/kvm && exec ftctl "$@"' bash \
+	attach db1 pair alpha pid "$vmm"
+check_eq "without KVM" "1 ftctl: /dev/kvm isn't the KVM that ftctl was built for" "$code $out$err"
+
+start_vmm 1 2
+list=$(descriptors | paste -sd, | sed 's/,/, /g')
+fails "two VMs" "process $vmm has several VMs, its descriptors $list; say which, like: vm ${list%,*}" \
+	attach db1 pair alpha pid "$vmm"
+for descriptor in $(descriptors); do
+	fails "two VMs, one of them" "the kernel says: " \
+		attach db1 pair nope pid "$vmm" vm "$descriptor"
+done
+
+# --- Words, which are the same in the module
+
+# words FILE: each reason with its name.
+words()
+{
+	tr -d '\n\t' <"$1" | grep -oE '\[KVMFT_REASON_[A-Z_]+\] = (\{ *)?"[a-z-]+"' | tr -d '{ ' | sort
+}
+check_eq "reasons have the same names here and in the module" \
+	"$(words "$KVMFT_ROOT/kmod/reason.c")" "$(words "$KVMFT_ROOT/tools/ftctl/names.c")"
+
+# --- Completion
+
+# complete WORD...: what the last word can become, sorted.
+complete()
+{
+	# shellcheck disable=SC2016
+	bash -euc '
+		. "$1"
+		shift
+		COMP_WORDS=("$@")
+		COMP_CWORD=$(($# - 1))
+		COMPREPLY=()
+		_ftctl
+		printf "%s\n" "${COMPREPLY[@]}"' bash \
+		"$KVMFT_ROOT/tools/ftctl/ftctl.bash-completion" "$@" 2>&1 | sort | paste -sd' '
+}
+
+check_eq "completion: what attach takes" "ceiling converge mode pair pid role vm" \
+	"$(complete ftctl attach db1 "" | sed 's/--wait//' | xargs)"
+check_eq "completion: and to wait" --wait "$(complete ftctl attach db1 pair alpha -)"
+check_eq "completion: nothing twice" "" "$(complete ftctl attach db1 pid 1 pi)"
+check_eq "completion: a role" "primary standby" "$(complete ftctl attach db1 role "")"
+check_eq "completion: a mode" "async sync" "$(complete ftctl set db1 mode "")"
+check_eq "completion: what set takes" "converge mode" "$(complete ftctl set db1 "")"
+check_eq "completion: what failover takes" --force "$(complete ftctl failover db1 "")"
+check_eq "completion: events of guests, too" vm "$(complete ftctl monitor pair alpha v)"
+
+done_testing
