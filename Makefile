@@ -140,11 +140,20 @@ $(BUILD)/selftests/wire/unit: $(wire_unit_src) uapi/linux/kvmft.h $(wildcard kmo
 		-fsanitize=address,undefined -fno-sanitize-recover=all \
 		-Iselftests/wire/shim -Iuapi -iquote kmod -o $@ $(wire_unit_src)
 
+# A VMM with tiny guests, whose code is assembled along.
+flat_src := $(wildcard selftests/flat/*.c selftests/flat/*.S)
+
+$(BUILD)/selftests/flat/flatvmm: $(flat_src) uapi/linux/kvmft.h $(wildcard selftests/flat/*.h \
+		selftests/flat/*.inc)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(WARN) $(STD) -Iuapi -pthread -o $@ $(flat_src)
+
 $(BUILD)/selftests/%: selftests/%
 	@mkdir -p $(@D)
 	@cp $< $@
 
-selftests: $(lab_bin) $(test_all) $(BUILD)/selftests/wire/unit $(addprefix $(BUILD)/selftests/kselftest/,runner.sh prefix.pl)
+selftests: $(lab_bin) $(test_all) $(BUILD)/selftests/wire/unit $(BUILD)/selftests/flat/flatvmm \
+		$(addprefix $(BUILD)/selftests/kselftest/,runner.sh prefix.pl)
 
 # --- Installing ------------------------------------------------------------
 

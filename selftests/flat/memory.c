@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0
+#define _GNU_SOURCE
+#include "memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* What is looked at in one go. */
+#define CHUNK_PAGES 16384UL
+/* So that huge pages fit, the ROM has one of its own. */
+#define HUGE (2 * MIB)
+
+struct slot {
+	u64 gpa, size, offset;
+	u32 flags;
+};
+
+static struct {
+	char *host;
+	u64 size;
+	int memfd, pagemap;
+	struct slot slots[4];
+	unsigned int count;
+} memory;
+
+/* What is done with each page that holds something. */
+typedef int (*visit_fn)(void *context, u64 gpa, const void *page);
+
+u64 memory_low(void)
+{
+	return vmm.options.memory < LOW_MAX ? vmm.options.memory : LOW_MAX;
+}
+
+u64 memory_high(void)
+{
+	return vmm.options.memory - memory_low();
+}
+
+static void *map(size_t size, int flags, int fd)
+{
+	return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_NORESERVE | flags, fd, 0);
+}
+
+static void *map_thp(size_t size)
+{
+	char *host = map(size + HUGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+
+	if (host == MAP_FAILED)
+		return host;
+	host += -(uintptr_t)host & (HUGE - 1);
+	if (madvise(host, size, MADV_HUGEPAGE))
+		die("madvise(MADV_HUGEPAGE)");
+	return host;
+}
+
+static void *map_memfd(size_t size)
+{
+	memory.memfd = memfd_create("guest", MFD_CLOEXEC);
+	if (memory.memfd < 0 || ftruncate(memory.memfd, size))
+		die("memfd");
+	return map(size, MAP_SHARED, memory.memfd);
+}
+
+static void *map_backing(size_t size)
+{
+	switch (vmm.options.backing) {
+	case BACKING_SHMEM:
+		return map(size, MAP_SHARED | MAP_ANONYMOUS, -1);
+	case BACKING_MEMFD:
+		return map_memfd(size);
+	case BACKING_THP:
+		return map_thp(size);
+	case BACKING_HUGETLB:
+		return map(size, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1);
+	default:
+		return map(size, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	}
+}
+
+static void add_slot(u64 gpa, u64 size, u64 offset, u32 flags)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = memory.count,
+		.flags = flags,
+		.guest_phys_addr = gpa,
+		.memory_size = size,
+		.userspace_addr = (uintptr_t)memory.host + offset,
+	};
+
+	if (!size)
+		return;
+	must(vmm.vm, KVM_SET_USER_MEMORY_REGION, &region, "KVM_SET_USER_MEMORY_REGION");
+	memory.slots[memory.count++] = (struct slot){ gpa, size, offset, flags };
+	if (vmm.gpa_end < gpa + size)
+		vmm.gpa_end = gpa + size;
+}
+
+/* The ROM reads as a pattern of the seed until somebody writes to it. */
+static void fill_rom(u32 *rom)
+{
+	u32 i;
+
+	for (i = 0; i < ROM_SIZE / sizeof(*rom); i++)
+		rom[i] = (i * MIX_A) ^ vmm.options.seed;
+}
+
+void memory_make(void)
+{
+	u64 size = vmm.options.memory;
+
+	memory.memfd = -1;
+	memory.size = size + HUGE;
+	memory.host = map_backing(memory.size);
+	if (memory.host == MAP_FAILED)
+		die("no memory for the guest");
+	memory.pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	if (memory.pagemap < 0)
+		die("/proc/self/pagemap");
+
+	add_slot(0, memory_low(), 0, 0);
+	add_slot(HIGH, memory_high(), LOW_MAX, 0);
+	if (vmm.options.rom) {
+		add_slot(ROM, ROM_SIZE, size, KVM_MEM_READONLY);
+		fill_rom(memory_at(ROM, ROM_SIZE));
+	}
+	/* The last one, since it is the only one that isn't memory of its own. */
+	if (vmm.options.alias)
+		add_slot(ALIAS, ALIAS_SIZE, 0, 0);
+}
+
+void *memory_at(u64 gpa, u64 len)
+{
+	struct slot *slot;
+
+	for (slot = memory.slots; slot < memory.slots + memory.count; slot++) {
+		if (gpa >= slot->gpa && gpa - slot->gpa < slot->size &&
+		    len <= slot->size - (gpa - slot->gpa))
+			return memory.host + slot->offset + (gpa - slot->gpa);
+	}
+	return NULL;
+}
+
+/* Which of these pages exist, by the page tables; for private memory. */
+static void exist_pagemap(u64 offset, u64 pages, u8 *exists)
+{
+	u64 first = ((uintptr_t)memory.host + offset) / PAGE, entries[512], n, i;
+	ssize_t len;
+
+	for (; pages; pages -= n, first += n, exists += n) {
+		n = pages < ARRAY_SIZE(entries) ? pages : ARRAY_SIZE(entries);
+		len = pread(memory.pagemap, entries, n * sizeof(u64), first * sizeof(u64));
+		if (len != (ssize_t)(n * sizeof(u64)))
+			die("pagemap");
+		/* Present, or swapped. */
+		for (i = 0; i < n; i++)
+			exists[i] = !!(entries[i] >> 62);
+	}
+}
+
+static void exist_memfd(u64 offset, u64 pages, u8 *exists)
+{
+	u64 end = offset + pages * PAGE, at = offset;
+	off_t data, hole;
+
+	memset(exists, 0, pages);
+	while (at < end) {
+		data = lseek(memory.memfd, at, SEEK_DATA);
+		if (data < 0 && errno == ENXIO)
+			return;
+		hole = data < 0 ? -1 : lseek(memory.memfd, data, SEEK_HOLE);
+		if (hole < 0)
+			die("SEEK_DATA");
+		for (at = data; at < (u64)hole && at < end; at += PAGE)
+			exists[(at - offset) / PAGE] = 1;
+		at = hole;
+	}
+}
+
+static void exist(u64 offset, u64 pages, u8 *exists)
+{
+	if (memory.memfd >= 0)
+		exist_memfd(offset, pages, exists);
+	else if (vmm.options.backing != BACKING_SHMEM)
+		exist_pagemap(offset, pages, exists);
+	else if (mincore(memory.host + offset, pages * PAGE, exists))
+		die("mincore");
+}
+
+static bool is_zero(const void *page)
+{
+	const u64 *word = page;
+
+	return !word[0] && !memcmp(page, page + sizeof(u64), PAGE - sizeof(u64));
+}
+
+static int visit_slot(const struct slot *slot, visit_fn visit, void *context)
+{
+	static __thread u8 exists[CHUNK_PAGES];
+	u64 at, pages, i;
+	const char *page;
+	int ret = 0;
+
+	for (at = 0; at < slot->size && !ret; at += pages * PAGE) {
+		pages = (slot->size - at) / PAGE;
+		if (pages > CHUNK_PAGES)
+			pages = CHUNK_PAGES;
+		exist(slot->offset + at, pages, exists);
+		for (i = 0; i < pages && !ret; i++) {
+			page = memory.host + slot->offset + at + i * PAGE;
+			if ((exists[i] & 1) && !is_zero(page))
+				ret = visit(context, slot->gpa + at + i * PAGE, page);
+		}
+	}
+	return ret;
+}
+
+static int visit_all(visit_fn visit, void *context)
+{
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < memory.count && !ret; i++) {
+		if (memory.slots[i].gpa != ALIAS)
+			ret = visit_slot(&memory.slots[i], visit, context);
+	}
+	return ret;
+}
+
+/* A sum, so that neither order nor pages of zeros matter. */
+static int add_hash(void *context, u64 gpa, const void *page)
+{
+	const u64 *word = page, *end = page + PAGE;
+	u64 *sum = context, hash = gpa + 1;
+
+	for (; word < end; word++) {
+		hash = (hash ^ *word) * 0x9e3779b97f4a7c15ULL;
+		hash ^= hash >> 32;
+	}
+	*sum += hash;
+	return 0;
+}
+
+u64 memory_hash(void)
+{
+	u64 sum = 0;
+
+	visit_all(add_hash, &sum);
+	return sum;
+}
+
+static int write_page(void *context, u64 gpa, const void *page)
+{
+	ssize_t len = pwrite(*(int *)context, page, PAGE, gpa);
+
+	if (len >= 0 && len != (ssize_t)PAGE)
+		errno = ENOSPC;
+	return len == (ssize_t)PAGE ? 0 : -1;
+}
+
+int memory_dump(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	int ret;
+
+	if (fd < 0)
+		return -1;
+	ret = ftruncate(fd, vmm.gpa_end) || visit_all(write_page, &fd);
+	return close(fd) || ret ? -1 : 0;
+}

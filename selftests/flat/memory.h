@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * memory: the guest's, as one mapping with slots above it.
+ *
+ * Contract: memory_make() before any vcpu. Hash and dump look at pages that exist and
+ * hold something, so that a sparse guest stays sparse; two guests have the same hash
+ * if their memory reads the same, however it came about. They are only meaningful
+ * while nobody writes.
+ */
+#ifndef _MEMORY_H
+#define _MEMORY_H
+
+#include "vmm.h"
+
+void memory_make(void);
+
+/* Where the VMM has these bytes of guest memory; NULL if they aren't all RAM or ROM. */
+void *memory_at(u64 gpa, u64 len);
+
+u64 memory_hash(void);
+
+/* Into a sparse file in which each page is at its guest address; -1 with errno. */
+int memory_dump(const char *path);
+
+/* Bytes below LOW_MAX, and from HIGH on. */
+u64 memory_low(void);
+u64 memory_high(void);
+
+#endif /* _MEMORY_H */
