@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# vmlab.sh - for tests with a guest of flatvmm on two hosts. Behind pairlab.sh.
+# shellcheck disable=SC2154	# scratch is pairlab's
+
+# vmm HOST OPTIONS...: a VMM there, in place of the one before.
+vmm()
+{
+	local host=$1
+	shift
+	# shellcheck disable=SC2016
+	on "$host" sh -c '
+		pkill -9 -x flatvmm
+		while pgrep -x flatvmm >/dev/null; do sleep 0.05; done
+		rm -rf /tmp/vmm; mkdir -p /tmp/vmm; cd /tmp/vmm
+		cp "$1" . ; shift
+		setsid ./flatvmm --output out --control control "$@" >said 2>&1 </dev/null &
+		for n in $(seq 200); do
+			grep -q ^ready said && exit
+			sleep 0.05
+		done
+		cat said; exit 1' sh "$KVMFT_BUILD/selftests/flat/flatvmm" "$@" || return
+	on "$host" pidof flatvmm >"$scratch/vmm_$host"
+}
+
+# ask HOST COMMAND...: its control socket.
+ask()
+{
+	local host=$1
+	shift
+	on "$host" /tmp/vmm/flatvmm ask /tmp/vmm/control "$@"
+}
+
+# guest HOST FILE: of its directory in sysfs.
+guest()
+{
+	on "$1" cat "/sys/class/kvmft/vm-g/$2" 2>/dev/null
+}
+
+guest_is()
+{
+	[[ $(guest "$1" state) == "$2" ]]
+}
+
+counter()
+{
+	guest "$1" "counters/$2"
+}
+
+# protect [ATTACH-ARGUMENTS...]: the guest of h1, by a standby on h2.
+protect()
+{
+	on h2 ftctl attach g pair alpha pid "$(<"$scratch/vmm_h2")" role standby &&
+		on h1 ftctl attach g pair alpha pid "$(<"$scratch/vmm_h1")" "$@" &&
+		wait_until 40 guest_is h1 protected && wait_until 10 guest_is h2 protected
+}
+
+# let_go: both ends.
+let_go()
+{
+	on h1 ftctl detach g 2>/dev/null
+	on h2 ftctl detach g 2>/dev/null
+}
+
+# lines HOST: outputs that are out there.
+lines()
+{
+	on "$1" sh -c 'wc -l </tmp/vmm/out 2>/dev/null || echo 0'
+}
+
+more_lines()
+{
+	(( $(lines "$1") > $2 ))
+}
+
+# judge OPTIONS...: the outputs of h1, then those of h2.
+judge()
+{
+	on h1 cat /tmp/vmm/out >"$scratch/out1"
+	on h2 cat /tmp/vmm/out >"$scratch/out2"
+	python3 -B "$KVMFT_ROOT/selftests/lib/flat_judge.py" judge "$@" \
+		"$scratch/out1" "$scratch/out2"
+}
