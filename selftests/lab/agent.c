@@ -424,16 +424,21 @@ static int listen_on(uint16_t port)
 }
 
 /*
- * Keeps one VM open for as long as the host runs. With the first VM that is made and
- * the last that goes KVM rewrites an instruction of the scheduler, and TCG sometimes
- * runs on with the breakpoint that stood there for a moment: the host dies of it.
+ * Keeps two VMs open for as long as the host runs, with an APIC that nobody enables and
+ * without one. With the first VM that is made and the last that goes KVM rewrites an
+ * instruction of the scheduler, with the first and the last vcpu of such a kind some of
+ * its own; and TCG sometimes runs on with the breakpoint that stood there for a
+ * moment: the host dies of it.
  */
 static void hold_vm(void)
 {
 	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	int with = ioctl(kvm, KVM_CREATE_VM, 0UL);
+	int without = ioctl(kvm, KVM_CREATE_VM, 0UL);
 
 	prctl(PR_SET_NAME, "hold-vm");
-	if (kvm < 0 || ioctl(kvm, KVM_CREATE_VM, 0UL) < 0)
+	if (with < 0 || without < 0 || ioctl(with, KVM_CREATE_IRQCHIP, 0UL) ||
+	    ioctl(with, KVM_CREATE_VCPU, 0UL) < 0 || ioctl(without, KVM_CREATE_VCPU, 0UL) < 0)
 		_exit(1);
 	for (;;)
 		pause();
