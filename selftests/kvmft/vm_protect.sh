@@ -78,4 +78,5 @@ wait_until 20 guest_is h2 promoted
 check_hasnt "a page that is lost on the standby is noticed" "$(hashes)" equal
 let_go
 
+end_vmms h1 h2
 done_testing

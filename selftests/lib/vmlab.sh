@@ -23,6 +23,16 @@ vmm()
 	on "$host" pidof flatvmm >"$scratch/vmm_$host"
 }
 
+# end_vmms HOST...: no VMM is left there, so that the module can be unloaded.
+end_vmms()
+{
+	local host
+	for host; do
+		on "$host" sh -c 'pkill -9 -x flatvmm
+			while pgrep -x flatvmm >/dev/null; do sleep 0.05; done'
+	done
+}
+
 # ask HOST COMMAND...: its control socket.
 ask()
 {
