@@ -188,6 +188,19 @@ int kvmft_channel_reply(struct kvmft_channel *channel, u8 type, const u8 *body,
 }
 
 /**
+ * kvmft_channel_lost() - why isn't the other end attached any more?
+ * @channel: the channel
+ * @verdict: result; as it was, if there is nothing to tell
+ */
+void kvmft_channel_lost(struct kvmft_channel *channel, struct kvmft_verdict *verdict)
+{
+	spin_lock(&channel->lock);
+	if (channel->lost.reason)
+		*verdict = channel->lost;
+	spin_unlock(&channel->lock);
+}
+
+/**
  * kvmft_channel_say_detach() - tell the other end that a guest isn't attached here
  * @pair: the pair
  * @vm: the guest
@@ -470,9 +483,11 @@ int kvmft_channel_start(struct kvmft_channel *channel, struct kvmft_pair *pair,
 /**
  * kvmft_channel_lose() - end the attachment of this session, and what waits for it
  * @channel: the channel
+ * @verdict: why, or NULL
  * @stop: the thread is to end, too
  */
-void kvmft_channel_lose(struct kvmft_channel *channel, bool stop)
+void kvmft_channel_lose(struct kvmft_channel *channel,
+			const struct kvmft_verdict *verdict, bool stop)
 {
 	struct kvmft_conn *data = NULL;
 	struct kvmft_conn *offered;
@@ -480,6 +495,8 @@ void kvmft_channel_lose(struct kvmft_channel *channel, bool stop)
 	spin_lock(&channel->lock);
 	if (stop)
 		WRITE_ONCE(channel->stopping, true);
+	if (verdict && channel->attached)
+		channel->lost = *verdict;
 	WRITE_ONCE(channel->attached, false);
 	channel->asked = false;
 	if (!channel->source)
@@ -504,7 +521,7 @@ static void channel_finish(struct kvmft_channel *channel)
 
 	if (vm)
 		kvmft_channel_say_detach(channel->pair, vm, KVMFT_REASON_GONE);
-	kvmft_channel_lose(channel, true);
+	kvmft_channel_lose(channel, NULL, true);
 	kthread_stop(channel->thread);
 	complete_all(&channel->ended);
 	kvmft_channel_put(channel);
@@ -571,14 +588,15 @@ void kvmft_channels_up(struct kvmft_pair *pair)
 /**
  * kvmft_channels_down() - the session has ended
  * @pair: the pair
+ * @verdict: why
  */
-void kvmft_channels_down(struct kvmft_pair *pair)
+void kvmft_channels_down(struct kvmft_pair *pair, const struct kvmft_verdict *verdict)
 {
 	struct kvmft_channel *channel;
 
 	mutex_lock(&pair->channels_lock);
 	list_for_each_entry(channel, &pair->channels, list)
-		kvmft_channel_lose(channel, false);
+		kvmft_channel_lose(channel, verdict, false);
 	mutex_unlock(&pair->channels_lock);
 }
 

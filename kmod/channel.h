@@ -87,6 +87,7 @@ struct kvmft_outcome {
  * @stopping: Set once, when the channel is being removed.
  * @vm: Its number; that of a sink is 0 without attachment.
  * @attached: The other end is attached too.
+ * @lost: Why it isn't any more; nothing if it is, or was never.
  * @asked: Of a source, the other end owes an answer to ATTACH.
  * @attachment: Counts the times that it was attached.
  * @refused: Why it isn't, of a source, as the other end said last.
@@ -110,6 +111,7 @@ struct kvmft_channel {
 	bool stopping;
 	u32 vm;
 	bool attached;
+	struct kvmft_verdict lost;
 	bool asked;
 	u32 attachment;
 	u32 refused;
@@ -129,6 +131,7 @@ struct kvmft_channel *kvmft_channel_find(struct kvmft_pair *pair, u8 kind,
 bool kvmft_channel_stopping(struct kvmft_channel *channel);
 void kvmft_channel_outcome(struct kvmft_channel *channel,
 			   struct kvmft_outcome *outcome);
+void kvmft_channel_lost(struct kvmft_channel *channel, struct kvmft_verdict *verdict);
 int kvmft_channel_say(struct kvmft_channel *channel, u8 type, u64 generation,
 		      u64 epoch, const u8 *body, u32 len);
 int kvmft_channel_reply(struct kvmft_channel *channel, u8 type, const u8 *body,
@@ -139,11 +142,12 @@ struct kvmft_channel *kvmft_channel_by_name(struct kvmft_pair *pair, u8 kind,
 					    const char *name);
 struct kvmft_channel *kvmft_channel_by_vm(struct kvmft_pair *pair, u32 vm);
 void kvmft_channel_say_detach(struct kvmft_pair *pair, u32 vm, u32 reason);
-void kvmft_channel_lose(struct kvmft_channel *channel, bool stop);
+void kvmft_channel_lose(struct kvmft_channel *channel,
+			const struct kvmft_verdict *verdict, bool stop);
 
 /* For link and listener. */
 void kvmft_channels_up(struct kvmft_pair *pair);
-void kvmft_channels_down(struct kvmft_pair *pair);
+void kvmft_channels_down(struct kvmft_pair *pair, const struct kvmft_verdict *verdict);
 void kvmft_channels_stop(struct kvmft_pair *pair);
 void kvmft_channels_lease(struct kvmft_pair *pair, u64 until);
 bool kvmft_channels_expect(struct kvmft_pair *pair, u32 vm);

@@ -37,6 +37,7 @@ static enum kvmft_reason on_attach_request(struct kvmft_pair *pair,
 		spin_lock(&channel->lock);
 		WRITE_ONCE(channel->vm, request->vm);
 		WRITE_ONCE(channel->attached, true);
+		memset(&channel->lost, 0, sizeof(channel->lost));
 		channel->attachment++;
 		/* A source that attaches has no connection, whatever we have. */
 		if (channel->data)
@@ -89,6 +90,7 @@ static enum kvmft_reason on_attach(struct kvmft_pair *pair,
 			channel->refused = attach.reason;
 		if (asked && !attach.reason && !channel->data) {
 			WRITE_ONCE(channel->attached, true);
+		memset(&channel->lost, 0, sizeof(channel->lost));
 			channel->attachment++;
 			memset(&channel->outcome, 0, sizeof(channel->outcome));
 			channel->outcome.acked_generation = header->generation;
@@ -165,12 +167,15 @@ static enum kvmft_reason on_detach(struct kvmft_channel *channel,
 				   const struct kvmft_wire_header *header,
 				   const u8 *body)
 {
+	struct kvmft_verdict verdict = { 0 };
 	struct kvmft_wire_notice notice;
 	enum kvmft_reason reason;
 
 	reason = kvmft_wire_get_notice(body, header->body, &notice);
-	if (!reason && channel)
-		kvmft_channel_lose(channel, false);
+	if (!reason && channel) {
+		kvmft_judge_quoting(&verdict, notice.reason, notice.text);
+		kvmft_channel_lose(channel, &verdict, false);
+	}
 	return reason;
 }
 

@@ -315,6 +315,7 @@ static void intake_run(struct kvmft_channel *channel, struct kvmft_conn *conn)
 	intake_publish(intake);
 	if (intake->ops->lost) {
 		kvmft_conn_verdict(conn, &verdict);
+		kvmft_channel_lost(channel, &verdict);
 		intake->ops->lost(intake, &verdict);
 	}
 }

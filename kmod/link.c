@@ -193,8 +193,8 @@ static bool link_session(struct kvmft_pair *pair, struct kvmft_conn *conn,
 	/* In this order: nobody says more, the peer is told, guests lose it. */
 	kvmft_pair_set_control(pair, NULL, NULL);
 	kvmft_conn_bye(conn);
-	kvmft_channels_down(pair);
 	kvmft_conn_verdict(conn, verdict);
+	kvmft_channels_down(pair, verdict);
 	kvmft_conn_close(conn);
 	return session.up;
 }

@@ -261,6 +261,7 @@ static void end_session(struct kvmft_sender *sender)
 
 	if (READ_ONCE(primary->closed))
 		return;
+	kvmft_channel_lost(&primary->channel, &verdict);
 	kvmft_judge(&verdict, KVMFT_REASON_CLOSED);
 	spin_lock(&primary->vm.lock);
 	primary->session = false;
