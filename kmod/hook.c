@@ -13,6 +13,7 @@
 #include "fault.h"
 #include "hook.h"
 #include "park.h"
+#include "trace.h"
 #include "vmm.h"
 #include "vms.h"
 
@@ -150,6 +151,8 @@ static int hook_once(struct kvmft_vmm *vmm, struct kvmft_hook *hook)
 	}
 	index = find_vcpu(vm, hook->vcpu);
 	err = index < 0 ? index : vm->ops->hook(vm, index, hook);
+	trace_kvmft_hook(vm->name, hook->vcpu, hook->flags, err ? 0 : hook->action,
+			 hook->ticket, err);
 	kvmft_vm_put(vm);
 	return err;
 }

@@ -12,6 +12,7 @@
 #include "outgoing.h"
 #include "primary.h"
 #include "stream.h"
+#include "trace.h"
 #include "vmm.h"
 
 /**
@@ -46,6 +47,7 @@ int kvmft_sender_begin(struct kvmft_sender *sender)
 	epoch = ++primary->epoch;
 	vmm->epoch = epoch;
 	WRITE_ONCE(vmm->area->epoch, epoch);
+	WRITE_ONCE(vmm->area->generation, primary->generation);
 	spin_unlock(&primary->vm.lock);
 	kvmft_vm_count(&primary->vm, KVMFT_A_COUNTER_BEGUN, 1);
 	kvmft_stream_reset(sender->stream, primary->generation, epoch);
@@ -254,6 +256,7 @@ int kvmft_sender_look(struct kvmft_sender *sender)
 int kvmft_sender_ahead(struct kvmft_sender *sender)
 {
 	struct kvmft_primary *primary = sender->primary;
+	u64 due;
 	int err;
 
 	/* One epoch at a time. */
@@ -265,12 +268,16 @@ int kvmft_sender_ahead(struct kvmft_sender *sender)
 		if (err)
 			return err;
 	}
-	sender->idle = !kvmft_harvest_due(&primary->harvest);
+	due = kvmft_harvest_due(&primary->harvest);
+	sender->idle = !due;
 	if (sender->idle)
 		return 0;
-	if (READ_ONCE(primary->mode) == KVMFT_VM_ASYNC)
+	if (READ_ONCE(primary->mode) == KVMFT_VM_ASYNC &&
+	    !kvmft_fault(KVMFT_FAULT_AHEAD_COPIES))
 		sender->stream->how = KVMFT_SEND_COPIES;
 	err = kvmft_sender_due(sender, true);
 	sender->stream->how = KVMFT_SEND_BY_REFERENCE;
+	trace_kvmft_epoch_ahead(primary->vm.name, primary->generation, primary->epoch, due,
+				err ? KVMFT_REASON_CLOSED : 0);
 	return err;
 }

@@ -12,6 +12,7 @@
 #include "compat.h"
 #include "fault.h"
 #include "park.h"
+#include "trace.h"
 #include "vmm.h"
 
 /* How often vcpus that aren't there yet are kicked again. */
@@ -19,6 +20,7 @@
 
 /* How long a VMM may take to bring all its threads to the hook. */
 #define GATHER_TIMEOUT (20 * NSEC_PER_SEC)
+#define LEAD_TIMEOUT (30 * NSEC_PER_SEC)
 #define SAVE_TIMEOUT (20 * HZ)
 
 /* How often to look for signals where a wake-up for them can't be had. */
@@ -27,16 +29,19 @@
 /**
  * kvmft_park_init() - make a park whose guest runs
  * @park: the park
+ * @name: the guest's; stays
  * @vmm: the guest's VMM
  * @count: how many vcpus it has; the caller fills them in
  *
  * Return: 0 or -ENOMEM
  */
-int kvmft_park_init(struct kvmft_park *park, struct kvmft_vmm *vmm, u32 count)
+int kvmft_park_init(struct kvmft_park *park, const char *name, struct kvmft_vmm *vmm,
+		    u32 count)
 {
 	park->vcpus = kcalloc(count, sizeof(*park->vcpus), GFP_KERNEL_ACCOUNT);
 	if (!park->vcpus)
 		return -ENOMEM;
+	park->name = name;
 	park->vmm = vmm;
 	park->count = count;
 	park->leader = -1;
@@ -105,6 +110,7 @@ static void begin(struct kvmft_park *park, int leader)
 	}
 	/* Pairs with kvmft_enter(): it counts itself, then looks at this. */
 	smp_store_mb(park->vmm->area->park, 1);
+	trace_kvmft_park(park->name, park->round, 0, 0);
 }
 
 /**
@@ -221,6 +227,9 @@ int kvmft_park_gather(struct kvmft_park *park)
 	}
 	if (!err && READ_ONCE(park->closed))
 		err = -ESHUTDOWN;
+	if (!err)
+		trace_kvmft_parked(park->name, park->round,
+				   ktime_get_ns() - park->begun, 0);
 	return err;
 }
 
@@ -277,6 +286,8 @@ int kvmft_park_still(struct kvmft_park *park)
 		spin_lock(&park->lock);
 		park->phase = KVMFT_PARK_STILL;
 		spin_unlock(&park->lock);
+		trace_kvmft_saved(park->name, park->round,
+				  ktime_get_ns() - park->begun, 0);
 	}
 	return err;
 }
@@ -294,6 +305,7 @@ u64 kvmft_park_go(struct kvmft_park *park)
 	spin_lock(&park->lock);
 	if (park->phase != KVMFT_PARK_GO) {
 		ns = ktime_get_ns() - park->begun;
+		trace_kvmft_unpark(park->name, park->round, ns, 0);
 		park->phase = KVMFT_PARK_GO;
 		park->leader = -1;
 		WRITE_ONCE(park->vmm->area->park, 0);
@@ -301,6 +313,27 @@ u64 kvmft_park_go(struct kvmft_park *park)
 	spin_unlock(&park->lock);
 	wake_up_all(&park->vmm->wait);
 	return ns;
+}
+
+/**
+ * kvmft_park_abandoned() - is there a standstill that nobody brings to an end?
+ * @park: the park
+ *
+ * A leader that stays away, in the VMM or because no vcpu comes at all, has nobody who
+ * waits for it with a limit.
+ *
+ * Return: whether
+ */
+bool kvmft_park_abandoned(struct kvmft_park *park)
+{
+	bool abandoned;
+
+	spin_lock(&park->lock);
+	abandoned = (park->phase == KVMFT_PARK_GATHER ||
+		     park->phase == KVMFT_PARK_SAVE) &&
+		    ktime_get_ns() - park->begun > LEAD_TIMEOUT;
+	spin_unlock(&park->lock);
+	return abandoned;
 }
 
 /**

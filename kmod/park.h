@@ -46,6 +46,7 @@ struct kvmft_parked {
 
 /**
  * struct kvmft_park - all vcpus of a guest
+ * @name: The guest's, for traces.
  * @vmm: Its VMM, in whose area the flag and the device threads are.
  * @count: Entries of @vcpus.
  * @vcpus: In the order of KVM.
@@ -60,6 +61,7 @@ struct kvmft_parked {
  * @closed: It is over.
  */
 struct kvmft_park {
+	const char *name;
 	struct kvmft_vmm *vmm;
 	u32 count;
 	struct kvmft_parked *vcpus;
@@ -75,7 +77,8 @@ struct kvmft_park {
 	bool closed;
 };
 
-int kvmft_park_init(struct kvmft_park *park, struct kvmft_vmm *vmm, u32 count);
+int kvmft_park_init(struct kvmft_park *park, const char *name, struct kvmft_vmm *vmm,
+		    u32 count);
 void kvmft_park_destroy(struct kvmft_park *park);
 void kvmft_park_close(struct kvmft_park *park);
 
@@ -86,6 +89,7 @@ void kvmft_park_save(struct kvmft_park *park);
 void kvmft_park_saved(struct kvmft_park *park, u32 index);
 int kvmft_park_still(struct kvmft_park *park);
 u64 kvmft_park_go(struct kvmft_park *park);
+bool kvmft_park_abandoned(struct kvmft_park *park);
 
 bool kvmft_park_stay(struct kvmft_park *park, u32 index, u64 *round);
 int kvmft_park_wait(struct kvmft_park *park, u32 index, u64 round, bool *save);

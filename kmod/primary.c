@@ -244,6 +244,9 @@ static int capture(struct kvmft_primary *primary, u32 index,
 	before = ktime_get_ns();
 	err = kvmft_harvest_all(&primary->harvest);
 	kvmft_vm_note(vm, KVMFT_A_COUNTER_HARVEST_LAST, ktime_get_ns() - before);
+	trace_kvmft_harvested(vm->name, primary->park.round,
+			      ktime_get_ns() - primary->park.begun,
+			      kvmft_harvest_due(&primary->harvest));
 	if (err)
 		return give_up(primary, KVMFT_REASON_STATE,
 			       "KVM doesn't tell what was written");
@@ -627,7 +630,7 @@ static int prepare(struct kvmft_primary *primary)
 		    (PAGE_ALIGN(vm->vmm->state_max) >> PAGE_SHIFT);
 	u32 i;
 
-	if (kvmft_park_init(&primary->park, vm->vmm, vm->vcpu_count) ||
+	if (kvmft_park_init(&primary->park, vm->name, vm->vmm, vm->vcpu_count) ||
 	    kvmft_harvest_init(&primary->harvest, vm->vmm, &vm->memory, vm->vcpu_count))
 		return -ENOMEM;
 	for (i = 0; i < vm->vcpu_count; i++)

@@ -25,6 +25,9 @@
 /* Rounds that make the rest no smaller, after which it doesn't converge. */
 #define COPY_ROUNDS 4
 
+/* When to say that no vcpu has come to the hook. */
+#define SHOW_UP (3 * HZ)
+
 /* How long the other end may take to say what its guest is like. */
 #define COMPARE_TIMEOUT (5 * HZ)
 
@@ -176,11 +179,17 @@ static int compare(struct kvmft_sender *sender)
 {
 	struct kvmft_primary *primary = sender->primary;
 	struct kvmft_channel *channel = &primary->channel;
+	struct kvmft_verdict verdict = { 0 };
 	struct kvmft_vm *vm = &primary->vm;
+	unsigned long begun = jiffies;
 
+	kvmft_judge_saying(&verdict, KVMFT_REASON_VMM,
+			   "none of its vcpus has come to the hook so far");
 	while (!configured(sender)) {
 		kvmft_park_call(&primary->park);
 		wait_event_interruptible_timeout(channel->wait, configured(sender), HZ);
+		if (time_after(jiffies, begun + SHOW_UP))
+			kvmft_vm_enter(vm, KVMFT_VM_WAITING_PEER, &verdict);
 	}
 	spin_lock(&vm->lock);
 	primary->alike = 0;
@@ -274,6 +283,17 @@ static void end_session(struct kvmft_sender *sender)
 		kvmft_vm_enter(&primary->vm, KVMFT_VM_WAITING_PEER, &verdict);
 }
 
+/* A VMM that breaks the rules doesn't hang its guest. */
+static int abandon(struct kvmft_sender *sender)
+{
+	struct kvmft_verdict verdict = { 0 };
+
+	kvmft_judge_saying(&verdict, KVMFT_REASON_VMM,
+			   "a checkpoint was begun, and its leader doesn't come back to the hook");
+	kvmft_primary_give_up(sender->primary, &verdict);
+	return -ESHUTDOWN;
+}
+
 static int one_step(struct kvmft_sender *sender)
 {
 	struct kvmft_primary *primary = sender->primary;
@@ -288,6 +308,8 @@ static int one_step(struct kvmft_sender *sender)
 		return -ECONNABORTED;
 	if (READ_ONCE(primary->checkpoint) == KVMFT_CHECKPOINT_READY)
 		return 0;
+	if (kvmft_park_abandoned(&primary->park))
+		return abandon(sender);
 	if (READ_ONCE(primary->owed))
 		kvmft_park_call(&primary->park);
 	return kvmft_sender_ahead(sender);

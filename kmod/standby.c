@@ -12,6 +12,7 @@
 #include "park.h"
 #include "primary.h"
 #include "standby.h"
+#include "trace.h"
 #include "vmm.h"
 
 /* By which part of it a lease is outwaited: clocks don't differ by so much. */
@@ -239,6 +240,9 @@ static void standby_applied(struct kvmft_intake *intake)
 	standby->pinned_count = 0;
 	kvmft_vm_note(vm, KVMFT_A_COUNTER_APPLY_LAST, ktime_get_ns() - standby->applying);
 	kvmft_vm_count(vm, KVMFT_A_COUNTER_COMMITTED, 1);
+	trace_kvmft_epoch_applied(vm->name, intake->stage.committed_generation,
+				  intake->stage.committed_epoch, standby->applied, 0);
+	WRITE_ONCE(vm->vmm->area->generation, intake->stage.committed_generation);
 	/* Who reads it finds all of it applied. */
 	smp_store_release(&vm->vmm->area->committed, intake->stage.committed_epoch);
 	kvmft_vm_enter(vm, KVMFT_VM_PROTECTED, NULL);

@@ -366,6 +366,7 @@ bool kvmft_vm_enter(struct kvmft_vm *vm, u32 state,
 	spin_unlock(&vm->lock);
 
 	if (changed) {
+		trace_kvmft_vm_state(vm->name, state, verdict ? verdict->reason : 0);
 		pr_info("guest %s: %s%s%s\n", vm->name, kvmft_vm_state_name(state),
 			verdict ? ": " : "", verdict ? verdict->text : "");
 		vm->notify(vm, KVMFT_VM_CHANGED);

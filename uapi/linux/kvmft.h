@@ -869,7 +869,7 @@ enum kvmft_area_state {
  * @committed: The last epoch that was committed; output with a ticket up to it may leave
  *	while the lease lasts.
  * @lease: CLOCK_BOOTTIME in ns until when it may.
- * @generation: 0 as yet.
+ * @generation: Rises with each promotion; of the epochs that are told here.
  * @gpa_end: As bound.
  * @summary: Where the upper level of the bitmap is: a bit for each 64 pages.
  * @bitmap: Where the lower level is: a bit for each page.
