@@ -148,12 +148,17 @@ $(BUILD)/selftests/flat/flatvmm: $(flat_src) uapi/linux/kvmft.h $(wildcard selft
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(WARN) $(STD) -Iuapi -pthread -o $@ $(flat_src)
 
+# What measurements are compared with.
+$(BUILD)/selftests/bench/%: selftests/bench/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(WARN) $(STD) -o $@ $<
+
 $(BUILD)/selftests/%: selftests/%
 	@mkdir -p $(@D)
 	@cp $< $@
 
 selftests: $(lab_bin) $(test_all) $(BUILD)/selftests/wire/unit $(BUILD)/selftests/flat/flatvmm \
-		$(addprefix $(BUILD)/selftests/kselftest/,runner.sh prefix.pl)
+		$(BUILD)/selftests/bench/plain $(addprefix $(BUILD)/selftests/kselftest/,runner.sh prefix.pl)
 
 # --- Installing ------------------------------------------------------------
 

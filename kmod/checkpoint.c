@@ -235,7 +235,7 @@ int kvmft_checkpoint_send(struct kvmft_sender *sender)
 {
 	struct kvmft_primary *primary = sender->primary;
 	bool async = READ_ONCE(primary->mode) == KVMFT_VM_ASYNC && !sender->full &&
-		     !sender->by_reference &&
+		     (!sender->by_reference || kvmft_fault(KVMFT_FAULT_AHEAD_COPIES)) &&
 		     kvmft_harvest_due(&primary->harvest) <= COPIES_MAX;
 	u64 state_len = gather_state(primary);
 	struct copied *copies = NULL;

@@ -51,5 +51,11 @@ KVMFT_FAULT_POINT(COPY_PAGES, copy_pages)
 KVMFT_FAULT_POINT(PIN_PAGES, pin_pages)
 KVMFT_FAULT_POINT(RESTORE_STATE, restore_state)
 
+/*
+ * Where async mode copies what it sends ahead: an error has it sent by reference, which
+ * is wrong, and is noticed.
+ */
+KVMFT_FAULT_POINT(AHEAD_COPIES, ahead_copies)
+
 /* When pages are wanted to receive into; any error stands for no memory. */
 KVMFT_FAULT_POINT(POOL_GET, pool_get)

@@ -59,6 +59,7 @@ static void tell_outputs(FILE *answer)
 	fprintf(answer, "\"loaded\": %llu, \"first_loaded\": %llu, \"unknown_tickets\": %llu, ",
 		(unsigned long long)counts.loaded, (unsigned long long)counts.first_loaded,
 		(unsigned long long)counts.unknown);
+	fprintf(answer, "\"advanced\": %llu, ", (unsigned long long)counts.advanced);
 	fprintf(answer, "\"outputs\": [");
 	for (i = 0; i < vmm.options.vcpus; i++)
 		fprintf(answer, "%s%llu", i ? ", " : "",

@@ -117,6 +117,16 @@ static void make_params(void)
 	}
 }
 
+u64 guest_progress(u32 vcpu)
+{
+	const u64 *slice = memory_at(PARAM_SLICES + (vcpu << SLICE_SHIFT), 1 << SLICE_SHIFT);
+	u64 i, sum = 0;
+
+	for (i = 0; i < slice[1]; i++)
+		sum += *(u32 *)memory_at(slice[0] + i * PAGE, sizeof(u32));
+	return sum;
+}
+
 void guest_load(void)
 {
 	const struct guest *guest = vmm.options.guest;

@@ -38,6 +38,12 @@ const struct guest *guest_find(const char *name);
 /* Writes code, page tables and parameters. */
 void guest_load(void);
 
+/*
+ * Of a writer: changes whenever this vcpu has written a page. Looks at all of its pages
+ * below LOW_MAX, which then exist.
+ */
+u64 guest_progress(u32 vcpu);
+
 /* CPUID and registers: at the begin of the code. */
 void guest_start(int fd, unsigned int id);
 

@@ -188,6 +188,7 @@ static const char usage[] =
 	"  --poll           wait for tickets by poll()\n"
 	"  --control SOCKET listen there\n"
 	"  --lockstep FILE  stop after each epoch, its hash as a line of the file\n"
+	"  --progress       of a writer: count outputs during whose waiting it went on\n"
 	"  --hash           put a hash of memory into the device state\n"
 	"  --no-kvmft       don't look for /dev/kvmft\n";
 
@@ -237,7 +238,7 @@ static const struct option names[] = {
 	{ "standby", 0, NULL, 'S' }, { "seed", 1, NULL, 's' }, { "pages", 1, NULL, 'p' },
 	{ "spin", 1, NULL, 'i' }, { "output", 1, NULL, 'o' }, { "outputs", 1, NULL, 'n' },
 	{ "poll", 0, NULL, 'P' }, { "control", 1, NULL, 'c' }, { "lockstep", 1, NULL, 'l' },
-	{ "hash", 0, NULL, 'H' }, { "no-kvmft", 0, NULL, 'N' }, { "help", 0, NULL, 'h' },
+	{ "hash", 0, NULL, 'H' }, { "progress", 0, NULL, 'G' }, { "no-kvmft", 0, NULL, 'N' }, { "help", 0, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -250,6 +251,7 @@ static void set_flag(int option)
 	o->standby |= option == 'S';
 	o->poll |= option == 'P';
 	o->hash |= option == 'H';
+	o->progress |= option == 'G';
 	o->kvmft &= option != 'N';
 	if (option == 'h') {
 		printf("%s", usage);
@@ -334,6 +336,8 @@ static void set_options(int argc, char **argv)
 		o->pages = o->guest->pages;
 	else if (o->guest->least < 0 || o->pages < o->guest->least)
 		wrong("pages", o->guest->name);
+	if (o->progress && strcmp(o->guest->name, "writer"))
+		wrong("progress", o->guest->name);
 	if (o->guest->bits == 32 && o->memory > LOW_MAX)
 		wrong("memory", "of a 32-bit guest: up to 3G");
 }

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "guest.h"
 #include "hold.h"
 
 /* Nobody has told the ticket yet. */
@@ -21,6 +22,7 @@
 struct entry {
 	struct output output;
 	u64 ticket;
+	u64 progress;
 };
 
 /* head: what leaves next; no entry before untold waits for its ticket. */
@@ -29,7 +31,7 @@ static struct {
 	pthread_cond_t changed;
 	struct entry entries[OUTBOX_MAX];
 	u64 head, untold, tail;
-	u64 next, left, loaded, first_loaded, unknown;
+	u64 next, left, loaded, first_loaded, unknown, advanced;
 	int fd;
 	bool answered;
 } outbox = {
@@ -94,6 +96,8 @@ static void leave(void)
 	struct entry *entry = entry_at(outbox.head);
 	u64 ticket = entry->ticket;
 
+	if (vmm.options.progress && guest_progress(entry->output.vcpu) != entry->progress)
+		outbox.advanced++;
 	emit(&entry->output);
 	outbox.head++;
 	outbox.left++;
@@ -184,8 +188,11 @@ void outbox_ticket(u32 vcpu, u64 ticket)
 	pthread_mutex_lock(&outbox.lock);
 	for (n = outbox.untold; n < outbox.tail; n++) {
 		entry = entry_at(n);
-		if (is_of(n, vcpu) && entry->ticket == PENDING)
-			entry->ticket = ticket;
+		if (!is_of(n, vcpu) || entry->ticket != PENDING)
+			continue;
+		if (vmm.options.progress)
+			entry->progress = guest_progress(entry->output.vcpu);
+		entry->ticket = ticket;
 	}
 	while (outbox.untold < outbox.tail && entry_at(outbox.untold)->ticket != PENDING)
 		outbox.untold++;
@@ -237,7 +244,7 @@ struct outbox_counts outbox_counts(void)
 	pthread_mutex_lock(&outbox.lock);
 	counts = (struct outbox_counts){
 		.made = outbox.next - 1, .left = outbox.left, .loaded = outbox.loaded,
-		.first_loaded = outbox.first_loaded,
+		.first_loaded = outbox.first_loaded, .advanced = outbox.advanced,
 		.unknown = __atomic_load_n(&outbox.unknown, __ATOMIC_RELAXED),
 	};
 	pthread_mutex_unlock(&outbox.lock);

@@ -42,9 +42,12 @@ u32 outbox_save(struct output *outputs, u32 max, u64 *next);
 /* Takes what was saved; it waits for the ticket of OUTBOX_LOADED. */
 void outbox_load(const struct output *outputs, u32 count, u64 next);
 
-/* How much was made, has left, and was loaded. */
+/*
+ * How much was made, has left, and was loaded; tickets that the module didn't know; and,
+ * with --progress, during how many outputs' waiting the guest went on.
+ */
 struct outbox_counts {
-	u64 made, left, loaded, first_loaded, unknown;
+	u64 made, left, loaded, first_loaded, unknown, advanced;
 };
 
 struct outbox_counts outbox_counts(void);

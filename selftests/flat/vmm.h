@@ -42,7 +42,7 @@ struct options {
 	u32 pages;
 	u32 spin;
 	u64 outputs;
-	bool alias, rom, standby, hash, kvmft, poll;
+	bool alias, rom, standby, hash, kvmft, poll, progress;
 	const char *output, *control, *lockstep;
 };
 
