@@ -57,5 +57,15 @@ KVMFT_FAULT_POINT(RESTORE_STATE, restore_state)
  */
 KVMFT_FAULT_POINT(AHEAD_COPIES, ahead_copies)
 
+/*
+ * What kvmft must never do, so that tests can show that they would notice: a page that
+ * is neither sent nor counted; one that the standby doesn't put to its place; a general
+ * register that is restored as zero; MSRs that aren't restored.
+ */
+KVMFT_FAULT_POINT(DROP_PAGE, drop_page)
+KVMFT_FAULT_POINT(APPLY_PAGE, apply_page)
+KVMFT_FAULT_POINT(RESTORE_GPR, restore_gpr)
+KVMFT_FAULT_POINT(RESTORE_MSRS, restore_msrs)
+
 /* When pages are wanted to receive into; any error stands for no memory. */
 KVMFT_FAULT_POINT(POOL_GET, pool_get)

@@ -10,6 +10,7 @@
 #include <asm/msr-index.h>
 
 #include "compat.h"
+#include "fault.h"
 #include "kvmstate.h"
 #include "kvmstate_record.h"
 #include "reason.h"
@@ -245,6 +246,9 @@ static int restore_msrs(struct kvmft_task *task, const u32 *msrs,
 	u32 last;
 	int done;
 
+	/* Only tests leave some out, to see that they notice. */
+	if (kvmft_fault(KVMFT_FAULT_RESTORE_MSRS))
+		return 0;
 	for (; first < end; first = last + 1) {
 		for (last = first; last < end; last++) {
 			if (is_there_already(msrs[last], all[last]))
@@ -299,6 +303,17 @@ static int restore_tsc(struct kvmft_task *task, const void *record,
 				&attribute, sizeof(attribute));
 }
 
+static int restore_regs(struct kvmft_task *task, const void *record)
+{
+	struct kvm_regs regs;
+
+	memcpy(&regs, record, sizeof(regs));
+	/* Only tests forget one, to see that they notice. */
+	if (kvmft_fault(KVMFT_FAULT_RESTORE_GPR))
+		regs.rbx = 0;
+	return kvmft_record_set(task, KVMFT_RECORD_REGS, KVM_SET_REGS, &regs, sizeof(regs));
+}
+
 /* KVM has XCR0 only on hosts that have it; there are no guests with it elsewhere. */
 static int restore_xcrs(struct kvmft_task *task, const void **found)
 {
@@ -339,7 +354,7 @@ static int restore_all(struct kvmft_task *task, const struct kvmft_kvmstate *sta
 {
 	return restore_msrs(task, state->msrs, found[MSRS], 0, state->early) ?:
 	       set(task, found, SREGS, KVM_SET_SREGS2) ?:
-	       set(task, found, REGS, KVM_SET_REGS) ?:
+	       restore_regs(task, found[REGS]) ?:
 	       kvmft_record_set(task, KVMFT_RECORD_XSAVE, KVM_SET_XSAVE,
 				found[XSAVE], state->xsave_size) ?:
 	       restore_xcrs(task, found) ?:

@@ -222,6 +222,9 @@ int kvmft_stream_page(struct kvmft_stream *stream, u32 region, u64 offset,
 {
 	int err;
 
+	/* Nobody may ever do this: it is what the tests must notice. */
+	if (kvmft_fault(KVMFT_FAULT_DROP_PAGE))
+		return 0;
 	if (stream->batch == KVMFT_STREAM_BATCH ||
 	    stream->runs == KVMFT_WIRE_RUNS_MAX ||
 	    stream->frame_pages == KVMFT_WIRE_FRAME_PAGES_MAX) {
