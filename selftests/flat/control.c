@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "compare.h"
 #include "device.h"
 #include "guest.h"
 #include "hold.h"
@@ -101,6 +102,26 @@ static void tell_hash(FILE *answer)
 	fprintf(answer, "}, ");
 }
 
+static void tell_compare(FILE *answer)
+{
+	struct compare_counts counts = compare_counts();
+
+	if (!counts.on)
+		return;
+	fprintf(answer, "\"compare\": {\"epochs\": %llu, \"last\": %llu, \"pages\": %llu, ",
+		(unsigned long long)counts.epochs, (unsigned long long)counts.last,
+		(unsigned long long)counts.pages);
+	fprintf(answer, "\"lost\": %llu, \"different\": %llu",
+		(unsigned long long)counts.lost, (unsigned long long)counts.different);
+	if (counts.different) {
+		fprintf(answer, ", \"first\": {\"epoch\": %llu, \"gpa\": \"0x%llx\", ",
+			(unsigned long long)counts.epoch, (unsigned long long)counts.gpa);
+		fprintf(answer, "\"primary\": \"%02x\", \"standby\": \"%02x\"}",
+			counts.primary, counts.standby);
+	}
+	fprintf(answer, "}, ");
+}
+
 static void status(FILE *answer, const char *argument)
 {
 	(void)argument;
@@ -111,6 +132,7 @@ static void status(FILE *answer, const char *argument)
 	tell_outputs(answer);
 	tell_hooks(answer);
 	tell_hash(answer);
+	tell_compare(answer);
 	fprintf(answer, "\"held\": %u, \"still\": %s, ", hold_reasons(),
 		vcpu_all_still() && device_still() ? "true" : "false");
 	if (vmm.options.guest->device)
@@ -148,7 +170,7 @@ static void pause_guest(FILE *answer, const char *argument)
 static void resume(FILE *answer, const char *argument)
 {
 	(void)argument;
-	hold_end(HOLD_PAUSE);
+	hold_end(HOLD_PAUSE | HOLD_EPOCH);
 	done(answer);
 }
 

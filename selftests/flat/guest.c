@@ -101,6 +101,7 @@ static void make_params(void)
 {
 	struct options *options = &vmm.options;
 	u32 *param = memory_at(PARAM, PAGE);
+	u64 big = options->memory < LOW_NEED ? OWN : BIG;
 	unsigned int i;
 	u64 *slice;
 
@@ -112,7 +113,7 @@ static void make_params(void)
 	param[(PARAM_SPIN - PARAM) / 4] = options->spin;
 	for (i = 0; i < options->vcpus; i++) {
 		slice = memory_at(PARAM_SLICES + (i << SLICE_SHIFT), 1 << SLICE_SHIFT);
-		share(slice, BIG, (memory_low() - BIG) / PAGE, i, options->vcpus);
+		share(slice, big, (memory_low() - big) / PAGE, i, options->vcpus);
 		share(slice + 2, HIGH, memory_high() / PAGE, i, options->vcpus);
 	}
 }

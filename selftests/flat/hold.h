@@ -13,7 +13,7 @@
 
 #include "vmm.h"
 
-enum hold { HOLD_PAUSE = 1, HOLD_STEP = 2 };
+enum hold { HOLD_PAUSE = 1, HOLD_STEP = 2, HOLD_EPOCH = 4 };
 
 /* For which reasons all are held. */
 u32 hold_reasons(void);

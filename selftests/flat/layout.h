@@ -7,7 +7,8 @@
 #ifndef _LAYOUT_H
 #define _LAYOUT_H
 
-/* All of this is below LOW_NEED, the least memory that a guest has. */
+/* All of this but BIG is below LOW_LEAST, the least memory that a guest has. */
+#define LOW_LEAST	0x1000000
 #define IDT		0x3000
 #define GDT		0x4000
 #define PARAM		0x5000
@@ -35,7 +36,7 @@
 #define OWN		0x400000
 #define OWN_PAGES	64
 #define OWN_SHIFT	18
-/* From here on it is the writer's. */
+/* From here on it is the writer's; from OWN on in a guest with less than LOW_NEED. */
 #define BIG		0x1400000
 #define LOW_NEED	0x2000000
 

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "compare.h"
 #include "control.h"
 #include "device.h"
 #include "guest.h"
@@ -183,6 +184,7 @@ static const char usage[] =
 	"  --seed N         of all that is random\n"
 	"  --pages N        written by each vcpu for each output\n"
 	"  --spin N         let it be busy so long between outputs\n"
+	"  --pace US        let a vcpu sleep so long after each output, unless it is protected\n"
 	"  --output PLACE   a file, or tcp:ADDRESS:PORT\n"
 	"  --outputs N      end after so many have left\n"
 	"  --poll           wait for tickets by poll()\n"
@@ -190,6 +192,10 @@ static const char usage[] =
 	"  --lockstep FILE  stop after each epoch, its hash as a line of the file\n"
 	"  --progress       of a writer: count outputs during whose waiting it went on\n"
 	"  --hash           put a hash of memory into the device state\n"
+	"  --compare WHERE  compare memory with the standby's in each epoch; ADDRESS:PORT, where\n"
+	"                   that listens\n"
+	"  --stop-after N   stand still when so many epochs were compared\n"
+	"  --early          let output out before it may leave\n"
 	"  --no-kvmft       don't look for /dev/kvmft\n";
 
 ATTRIBUTE(noreturn)
@@ -238,7 +244,9 @@ static const struct option names[] = {
 	{ "standby", 0, NULL, 'S' }, { "seed", 1, NULL, 's' }, { "pages", 1, NULL, 'p' },
 	{ "spin", 1, NULL, 'i' }, { "output", 1, NULL, 'o' }, { "outputs", 1, NULL, 'n' },
 	{ "poll", 0, NULL, 'P' }, { "control", 1, NULL, 'c' }, { "lockstep", 1, NULL, 'l' },
-	{ "hash", 0, NULL, 'H' }, { "progress", 0, NULL, 'G' }, { "no-kvmft", 0, NULL, 'N' }, { "help", 0, NULL, 'h' },
+	{ "hash", 0, NULL, 'H' }, { "no-kvmft", 0, NULL, 'N' }, { "help", 0, NULL, 'h' },
+	{ "compare", 1, NULL, 'C' }, { "stop-after", 1, NULL, 'a' }, { "early", 0, NULL, 'E' },
+	{ "pace", 1, NULL, 'T' }, { "progress", 0, NULL, 'G' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -252,6 +260,7 @@ static void set_flag(int option)
 	o->poll |= option == 'P';
 	o->hash |= option == 'H';
 	o->progress |= option == 'G';
+	o->early |= option == 'E';
 	o->kvmft &= option != 'N';
 	if (option == 'h') {
 		printf("%s", usage);
@@ -270,7 +279,7 @@ static bool set_number(int option, const char *name, const char *text)
 		o->vcpus = number(name, text, 1, VCPUS_MAX);
 		return true;
 	case 'm':
-		o->memory = number(name, text, LOW_NEED, MEMORY_MAX) & ~(2 * MIB - 1);
+		o->memory = number(name, text, LOW_LEAST, MEMORY_MAX) & ~(2 * MIB - 1);
 		return true;
 	case 'r':
 		o->ring = number(name, text, 1, 65536);
@@ -284,8 +293,14 @@ static bool set_number(int option, const char *name, const char *text)
 	case 'i':
 		o->spin = number(name, text, 0, UINT32_MAX);
 		return true;
+	case 'T':
+		o->pace = number(name, text, 0, 1000000);
+		return true;
 	case 'n':
 		o->outputs = number(name, text, 1, UINT64_MAX);
+		return true;
+	case 'a':
+		o->stop_after = number(name, text, 1, UINT64_MAX);
 		return true;
 	}
 	return false;
@@ -313,6 +328,9 @@ static void set_option(int option, const char *name, const char *text)
 	case 'c':
 		o->control = text;
 		return;
+	case 'C':
+		o->compare = text;
+		return;
 	case 'l':
 		o->lockstep = text;
 		o->hash = true;
@@ -338,6 +356,8 @@ static void set_options(int argc, char **argv)
 		wrong("pages", o->guest->name);
 	if (o->progress && strcmp(o->guest->name, "writer"))
 		wrong("progress", o->guest->name);
+	if (OWN + ((u64)o->vcpus << OWN_SHIFT) > o->memory)
+		wrong("memory", "of so many vcpus: 4M and 256K for each");
 	if (o->guest->bits == 32 && o->memory > LOW_MAX)
 		wrong("memory", "of a 32-bit guest: up to 3G");
 }
@@ -360,6 +380,8 @@ int main(int argc, char **argv)
 	if (vmm.options.lockstep)
 		hold_lockstep(vmm.options.lockstep);
 	outbox_open(vmm.options.output);
+	if (vmm.options.compare)
+		compare_open(vmm.options.compare);
 	if (vmm.options.control)
 		control_open(vmm.options.control);
 	printf("ready %d%s\n", getpid(), vmm.area ? "" : " unprotected");

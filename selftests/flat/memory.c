@@ -12,6 +12,7 @@
 #define CHUNK_PAGES 16384UL
 /* So that huge pages fit, the ROM has one of its own. */
 #define HUGE (2 * MIB)
+#define PAGEMAP_FRAME ((1ULL << 55) - 1)
 
 struct slot {
 	u64 gpa, size, offset;
@@ -22,12 +23,10 @@ static struct {
 	char *host;
 	u64 size;
 	int memfd, pagemap;
+	u64 zero, huge_zero;
 	struct slot slots[4];
 	unsigned int count;
 } memory;
-
-/* What is done with each page that holds something. */
-typedef int (*visit_fn)(void *context, u64 gpa, const void *page);
 
 u64 memory_low(void)
 {
@@ -98,6 +97,34 @@ static void add_slot(u64 gpa, u64 size, u64 offset, u32 flags)
 		vmm.gpa_end = gpa + size;
 }
 
+/*
+ * A page that was only read is the kernel's page of zeroes, or a part of its huge one.
+ * Who replicates the guest reads all of them, and nobody shall look at so much nothing.
+ */
+static u64 frame_of(const void *at)
+{
+	u64 entry;
+
+	if (pread(memory.pagemap, &entry, sizeof(entry), (uintptr_t)at / PAGE * sizeof(entry)) !=
+	    sizeof(entry))
+		die("pagemap");
+	return entry & PAGEMAP_FRAME;
+}
+
+static void learn_zeroes(void)
+{
+	char *page = map(PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1), *huge = map_thp(HUGE);
+
+	if (page == MAP_FAILED || huge == MAP_FAILED ||
+	    __atomic_load_n(page, __ATOMIC_RELAXED) || __atomic_load_n(huge, __ATOMIC_RELAXED))
+		die("no memory");
+	memory.zero = frame_of(page);
+	memory.huge_zero = frame_of(huge);
+	/* Without a huge one it is the other. */
+	if (memory.huge_zero == memory.zero)
+		memory.huge_zero = 0;
+}
+
 /* The ROM reads as a pattern of the seed until somebody writes to it. */
 static void fill_rom(u32 *rom)
 {
@@ -119,6 +146,7 @@ void memory_make(void)
 	memory.pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	if (memory.pagemap < 0)
 		die("/proc/self/pagemap");
+	learn_zeroes();
 
 	add_slot(0, memory_low(), 0, 0);
 	add_slot(HIGH, memory_high(), LOW_MAX, 0);
@@ -143,6 +171,17 @@ void *memory_at(u64 gpa, u64 len)
 	return NULL;
 }
 
+/* Present and not those zeroes, or swapped. Who isn't root isn't told frames. */
+static bool is_there(u64 entry)
+{
+	u64 frame = entry & PAGEMAP_FRAME;
+
+	if (!(entry >> 63))
+		return entry >> 62;
+	return !frame || (frame != memory.zero &&
+			  (!memory.huge_zero || frame - memory.huge_zero >= HUGE / PAGE));
+}
+
 /* Which of these pages exist, by the page tables; for private memory. */
 static void exist_pagemap(u64 offset, u64 pages, u8 *exists)
 {
@@ -154,9 +193,8 @@ static void exist_pagemap(u64 offset, u64 pages, u8 *exists)
 		len = pread(memory.pagemap, entries, n * sizeof(u64), first * sizeof(u64));
 		if (len != (ssize_t)(n * sizeof(u64)))
 			die("pagemap");
-		/* Present, or swapped. */
 		for (i = 0; i < n; i++)
-			exists[i] = !!(entries[i] >> 62);
+			exists[i] = is_there(entries[i]);
 	}
 }
 
@@ -189,7 +227,7 @@ static void exist(u64 offset, u64 pages, u8 *exists)
 		die("mincore");
 }
 
-static bool is_zero(const void *page)
+bool memory_is_zero(const void *page)
 {
 	const u64 *word = page;
 
@@ -210,14 +248,14 @@ static int visit_slot(const struct slot *slot, visit_fn visit, void *context)
 		exist(slot->offset + at, pages, exists);
 		for (i = 0; i < pages && !ret; i++) {
 			page = memory.host + slot->offset + at + i * PAGE;
-			if ((exists[i] & 1) && !is_zero(page))
+			if (exists[i] & 1)
 				ret = visit(context, slot->gpa + at + i * PAGE, page);
 		}
 	}
 	return ret;
 }
 
-static int visit_all(visit_fn visit, void *context)
+int memory_visit(visit_fn visit, void *context)
 {
 	unsigned int i;
 	int ret = 0;
@@ -235,6 +273,8 @@ static int add_hash(void *context, u64 gpa, const void *page)
 	const u64 *word = page, *end = page + PAGE;
 	u64 *sum = context, hash = gpa + 1;
 
+	if (memory_is_zero(page))
+		return 0;
 	for (; word < end; word++) {
 		hash = (hash ^ *word) * 0x9e3779b97f4a7c15ULL;
 		hash ^= hash >> 32;
@@ -247,14 +287,17 @@ u64 memory_hash(void)
 {
 	u64 sum = 0;
 
-	visit_all(add_hash, &sum);
+	memory_visit(add_hash, &sum);
 	return sum;
 }
 
 static int write_page(void *context, u64 gpa, const void *page)
 {
-	ssize_t len = pwrite(*(int *)context, page, PAGE, gpa);
+	ssize_t len;
 
+	if (memory_is_zero(page))
+		return 0;
+	len = pwrite(*(int *)context, page, PAGE, gpa);
 	if (len >= 0 && len != (ssize_t)PAGE)
 		errno = ENOSPC;
 	return len == (ssize_t)PAGE ? 0 : -1;
@@ -267,6 +310,6 @@ int memory_dump(const char *path)
 
 	if (fd < 0)
 		return -1;
-	ret = ftruncate(fd, vmm.gpa_end) || visit_all(write_page, &fd);
+	ret = ftruncate(fd, vmm.gpa_end) || memory_visit(write_page, &fd);
 	return close(fd) || ret ? -1 : 0;
 }

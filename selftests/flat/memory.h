@@ -17,6 +17,16 @@ void memory_make(void);
 /* Where the VMM has these bytes of guest memory; NULL if they aren't all RAM or ROM. */
 void *memory_at(u64 gpa, u64 len);
 
+/*
+ * What is done with each page that exists, at the first of its addresses: until it returns
+ * something else than 0, which is the result. The kernel's page of zeroes, which stands
+ * for one that was only read, doesn't count as one.
+ */
+typedef int (*visit_fn)(void *context, u64 gpa, const void *page);
+int memory_visit(visit_fn visit, void *context);
+
+bool memory_is_zero(const void *page);
+
 u64 memory_hash(void);
 
 /* Into a sparse file in which each page is at its guest address; -1 with errno. */

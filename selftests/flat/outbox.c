@@ -1,23 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "outbox.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "guest.h"
 #include "hold.h"
+#include "net.h"
 
 /* Nobody has told the ticket yet. */
 #define PENDING ~0ULL
 #define WAIT_MS 1000
-#define CONNECT_TRIES 300
 
 struct entry {
 	struct output output;
@@ -46,28 +44,6 @@ static struct entry *entry_at(u64 n)
 	return &outbox.entries[n % OUTBOX_MAX];
 }
 
-/* ADDRESS:PORT; tried for a while, since who listens may come later. */
-static int connect_to(const char *where)
-{
-	struct sockaddr_in address = { .sin_family = AF_INET };
-	char host[INET_ADDRSTRLEN];
-	unsigned int port, i;
-	int fd;
-
-	if (sscanf(where, "%15[^:]:%u", host, &port) != 2 ||
-	    inet_pton(AF_INET, host, &address.sin_addr) != 1)
-		die("no ADDRESS:PORT: %s", where);
-	address.sin_port = htons(port);
-	for (i = 0; i < CONNECT_TRIES; i++) {
-		fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		if (fd >= 0 && !connect(fd, (void *)&address, sizeof(address)))
-			return fd;
-		close(fd);
-		sleep_us(100000);
-	}
-	die("connect to %s", where);
-}
-
 /* Without a place it leaves for nowhere. */
 static void emit(const struct output *output)
 {
@@ -86,7 +62,11 @@ static bool may_leave(void)
 {
 	u64 ticket = entry_at(outbox.head)->ticket;
 
-	if (outbox.head == outbox.tail || ticket == PENDING)
+	if (outbox.head == outbox.tail)
+		return false;
+	if (vmm.options.early)
+		return true;
+	if (ticket == PENDING)
 		return false;
 	return !vmm.area || kvmft_may_leave(vmm.area, ticket, boot_ns());
 }
@@ -150,7 +130,7 @@ static void *release(void *unused)
 void outbox_open(const char *output)
 {
 	if (output && !strncmp(output, "tcp:", 4)) {
-		outbox.fd = connect_to(output + 4);
+		outbox.fd = net_connect(output + 4);
 		outbox.answered = true;
 	} else if (output) {
 		outbox.fd = open(output, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
@@ -170,6 +150,8 @@ void outbox_add(u32 vcpu, u32 value)
 		.output = { .sequence = outbox.next++, .vcpu = vcpu, .value = value },
 		.ticket = PENDING,
 	};
+	if (vmm.options.early)
+		pthread_cond_signal(&outbox.changed);
 	pthread_mutex_unlock(&outbox.lock);
 }
 

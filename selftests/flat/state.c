@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compare.h"
 #include "device.h"
 #include "guest.h"
 #include "hold.h"
@@ -80,6 +81,7 @@ u64 state_save(bool again)
 	len = (char *)(outputs + head->count) - (char *)head;
 	head->len = len;
 	head->checksum = checksum(head, len);
+	compare_saved();
 	hold_saved(head->hash);
 	return len;
 }
@@ -123,6 +125,7 @@ void state_load(u64 len)
 	const char *why;
 	u32 i;
 
+	compare_end();
 	/* A copy, so that what was judged is what is taken. */
 	if (!head)
 		die("no memory");

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "compare.h"
 #include "device.h"
 #include "emulate.h"
 #include "guest.h"
@@ -146,6 +147,7 @@ static void pass_hook(struct vcpu *vcpu)
 		switch (hook.action) {
 		case KVMFT_ACTION_RUN:
 			may_run(vcpu, hook.ticket);
+			compare_committed(hook.ticket);
 			return;
 		case KVMFT_ACTION_EMULATE:
 			set_still(vcpu, false);
@@ -178,9 +180,18 @@ static void pass_no_hook(struct vcpu *vcpu)
 	may_run(vcpu, 0);
 }
 
+/* A guest of which nobody wants more output has time, others on its host don't. */
+static void keep_pace(bool output)
+{
+	if (vmm.options.pace && output &&
+	    (!vmm.area || vmm.area->state != KVMFT_AREA_PROTECTED))
+		sleep_us(vmm.options.pace);
+}
+
 /* From emulation to KVM_RUN; who is held goes on passing the hook. */
 static void before_run(struct vcpu *vcpu)
 {
+	keep_pace(vcpu->output);
 	for (;;) {
 		if (vmm.area)
 			pass_hook(vcpu);

@@ -40,10 +40,10 @@ struct options {
 	u32 ring;
 	u32 seed;
 	u32 pages;
-	u32 spin;
-	u64 outputs;
-	bool alias, rom, standby, hash, kvmft, poll, progress;
-	const char *output, *control, *lockstep;
+	u32 spin, pace;
+	u64 outputs, stop_after;
+	bool alias, rom, standby, hash, kvmft, poll, early, progress;
+	const char *output, *control, *lockstep, *compare;
 };
 
 struct vcpu;

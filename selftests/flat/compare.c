@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: GPL-2.0
+#define _GNU_SOURCE
+#include "compare.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "hold.h"
+#include "memory.h"
+#include "net.h"
+
+#define MAGIC 0x65726170656d6f63ULL
+#define NONE (~0ULL)
+#define WAIT_US 200
+/* For what comes soon, or never: 10 s and more. */
+#define COMMIT_TRIES 50000
+/* An epoch is under way while nothing else begins; but that may be seen too early. */
+#define PARKED_TRIES 500
+
+/**
+ * struct head - what the primary says of an epoch
+ * @magic: MAGIC.
+ * @epoch: The epoch.
+ * @pages: How many pages follow, each behind its guest address.
+ */
+struct head {
+	u64 magic, epoch, pages;
+};
+
+/**
+ * struct answer - what the standby found
+ * @epoch: The epoch.
+ * @over: It was promoted, and there is nothing to compare any more.
+ * @pages: Pages that aren't zero.
+ * @gpa: Where the first difference is, if @different.
+ */
+struct answer {
+	u64 epoch, pages, gpa;
+	u8 over, different, primary, standby;
+	u32 reserved;
+};
+
+/*
+ * The primary's memory as it was saved, by guest address: its own copy of it there, what
+ * it has told on the standby. Pages that aren't in the set were never but zero.
+ */
+static struct {
+	pthread_mutex_t lock;
+	const char *where;
+	int fd;
+	bool saved, over;
+	char *pages;
+	u64 *set, *changed, words, told;
+	struct compare_counts counts;
+} compare = { .lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1 };
+
+static bool has(const u64 *set, u64 gpa)
+{
+	return set[gpa / PAGE / 64] >> gpa / PAGE % 64 & 1;
+}
+
+static void add(u64 *set, u64 gpa)
+{
+	set[gpa / PAGE / 64] |= 1ULL << gpa / PAGE % 64;
+}
+
+static u64 count(const u64 *set)
+{
+	u64 n = 0, i;
+
+	for (i = 0; i < compare.words; i++)
+		n += __builtin_popcountll(set[i]);
+	return n;
+}
+
+/* The next page of the set from gpa on; NONE if there is no other. */
+static u64 next(const u64 *set, u64 gpa)
+{
+	u64 page = gpa / PAGE, i = page / 64, word;
+
+	if (i >= compare.words)
+		return NONE;
+	word = set[i] & ~0ULL << page % 64;
+	while (!word) {
+		if (++i == compare.words)
+			return NONE;
+		word = set[i];
+	}
+	return (i * 64 + __builtin_ctzll(word)) * PAGE;
+}
+
+static void make_copy(void)
+{
+	compare.words = vmm.gpa_end / PAGE / 64 + 1;
+	compare.set = calloc(compare.words, sizeof(u64));
+	compare.changed = calloc(compare.words, sizeof(u64));
+	compare.pages = mmap(NULL, vmm.gpa_end, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (!compare.set || !compare.changed || compare.pages == MAP_FAILED)
+		die("no memory to compare with");
+}
+
+struct compare_counts compare_counts(void)
+{
+	struct compare_counts counts;
+
+	pthread_mutex_lock(&compare.lock);
+	counts = compare.counts;
+	pthread_mutex_unlock(&compare.lock);
+	return counts;
+}
+
+static void note(const struct answer *answer)
+{
+	struct compare_counts *counts = &compare.counts;
+
+	counts->epochs++;
+	counts->last = answer->epoch;
+	counts->pages = answer->pages;
+	if (!answer->different)
+		return;
+	if (!counts->different++) {
+		counts->epoch = answer->epoch;
+		counts->gpa = answer->gpa;
+		counts->primary = answer->primary;
+		counts->standby = answer->standby;
+	}
+}
+
+/* On the primary, one that got lost in async mode is followed by another, which parks us. */
+static bool wait_committed(u64 ticket)
+{
+	const struct kvmft_area *area = vmm.area;
+	unsigned int tries, parked = 0;
+
+	for (tries = 0; tries < COMMIT_TRIES; tries++) {
+		if (ticket <= __atomic_load_n(&area->committed, __ATOMIC_ACQUIRE))
+			return true;
+		if (area->state == KVMFT_AREA_IDLE)
+			return false;
+		parked += area->park && !vmm.options.standby;
+		if (parked > PARKED_TRIES)
+			return false;
+		sleep_us(WAIT_US);
+	}
+	return false;
+}
+
+/* --- The primary --- */
+
+static int keep(void *unused, u64 gpa, const void *page)
+{
+	char *kept = compare.pages + gpa;
+
+	(void)unused;
+	if (has(compare.set, gpa) ? !memcmp(kept, page, PAGE) : memory_is_zero(page))
+		return 0;
+	memcpy(kept, page, PAGE);
+	add(compare.set, gpa);
+	add(compare.changed, gpa);
+	return 0;
+}
+
+void compare_saved(void)
+{
+	if (!compare.counts.on || vmm.options.standby)
+		return;
+	pthread_mutex_lock(&compare.lock);
+	if (!compare.over) {
+		memory_visit(keep, NULL);
+		compare.saved = true;
+	}
+	pthread_mutex_unlock(&compare.lock);
+}
+
+static bool tell(u64 epoch)
+{
+	struct head head = { MAGIC, epoch, count(compare.changed) };
+	u64 gpa;
+
+	if (!net_send(compare.fd, &head, sizeof(head)))
+		return false;
+	for (gpa = next(compare.changed, 0); gpa != NONE; gpa = next(compare.changed, gpa + PAGE)) {
+		if (!net_send(compare.fd, &gpa, sizeof(gpa)) ||
+		    !net_send(compare.fd, compare.pages + gpa, PAGE))
+			return false;
+	}
+	memset(compare.changed, 0, compare.words * sizeof(u64));
+	return true;
+}
+
+/* The standby is gone, or is none any more: that ends it. */
+static void ask(u64 epoch)
+{
+	struct answer answer;
+
+	if (compare.fd < 0)
+		compare.fd = net_connect(compare.where);
+	if (!tell(epoch) || !net_receive(compare.fd, &answer, sizeof(answer)) || answer.over) {
+		compare.over = true;
+		close(compare.fd);
+		return;
+	}
+	note(&answer);
+	if (compare.counts.epochs == vmm.options.stop_after)
+		hold_begin(HOLD_EPOCH);
+}
+
+void compare_committed(u64 ticket)
+{
+	if (!compare.counts.on || vmm.options.standby)
+		return;
+	pthread_mutex_lock(&compare.lock);
+	/* A checkpoint that was for nothing leaves the ticket of the one before. */
+	if (compare.saved && ticket && ticket != compare.told) {
+		compare.told = ticket;
+		if (wait_committed(ticket))
+			ask(ticket);
+		else
+			compare.counts.lost++;
+	}
+	compare.saved = false;
+	pthread_mutex_unlock(&compare.lock);
+}
+
+/* --- The standby --- */
+
+struct finding {
+	struct answer *answer;
+	u64 *seen;
+};
+
+static void differs(struct answer *answer, u64 gpa, const void *ours, const void *theirs)
+{
+	const u8 *a = ours, *b = theirs;
+	u64 i = 0;
+
+	while (i < PAGE - 1 && (a ? a[i] : 0) == (b ? b[i] : 0))
+		i++;
+	answer->different = 1;
+	answer->gpa = gpa + i;
+	answer->standby = a ? a[i] : 0;
+	answer->primary = b ? b[i] : 0;
+}
+
+static int match(void *context, u64 gpa, const void *page)
+{
+	struct finding *finding = context;
+	const void *theirs = has(compare.set, gpa) ? compare.pages + gpa : NULL;
+
+	add(finding->seen, gpa);
+	if (theirs ? !memcmp(theirs, page, PAGE) : memory_is_zero(page))
+		return 0;
+	differs(finding->answer, gpa, page, theirs);
+	return 1;
+}
+
+/* What exists here, against what the primary has told, and then the rest of that. */
+static void match_all(struct answer *answer)
+{
+	struct finding finding = { answer, compare.changed };
+	u64 gpa;
+
+	memset(compare.changed, 0, compare.words * sizeof(u64));
+	memory_visit(match, &finding);
+	for (gpa = next(compare.set, 0); gpa != NONE && !answer->different;
+	     gpa = next(compare.set, gpa + PAGE)) {
+		if (!has(finding.seen, gpa) && !memory_is_zero(compare.pages + gpa))
+			differs(answer, gpa, NULL, compare.pages + gpa);
+	}
+	answer->pages = count(compare.set);
+}
+
+static void look(u64 epoch, struct answer *answer)
+{
+	pthread_mutex_lock(&compare.lock);
+	answer->over = compare.over || !wait_committed(epoch);
+	if (!answer->over) {
+		match_all(answer);
+		note(answer);
+	}
+	pthread_mutex_unlock(&compare.lock);
+}
+
+/* Only one connection is served at a time: a VMM has one primary. */
+static bool take_page(int fd)
+{
+	u64 gpa;
+
+	if (!net_receive(fd, &gpa, sizeof(gpa)) || gpa % PAGE || !memory_at(gpa, PAGE) ||
+	    !net_receive(fd, compare.pages + gpa, PAGE))
+		return false;
+	add(compare.set, gpa);
+	return true;
+}
+
+static void *serve(void *arg)
+{
+	int fd = (int)(intptr_t)arg;
+	struct head head;
+	bool good = true;
+
+	while (good && net_receive(fd, &head, sizeof(head)) && head.magic == MAGIC) {
+		struct answer answer = { .epoch = head.epoch };
+
+		for (; good && head.pages; head.pages--)
+			good = take_page(fd);
+		if (!good)
+			break;
+		look(head.epoch, &answer);
+		good = net_send(fd, &answer, sizeof(answer));
+	}
+	close(fd);
+	return NULL;
+}
+
+void compare_end(void)
+{
+	pthread_mutex_lock(&compare.lock);
+	compare.over = true;
+	pthread_mutex_unlock(&compare.lock);
+}
+
+void compare_open(const char *where)
+{
+	if (!vmm.area)
+		die("nothing can be compared without /dev/kvmft");
+	compare.where = where;
+	compare.counts.on = true;
+	make_copy();
+	if (vmm.options.standby)
+		net_listen(where, serve);
+}
