@@ -34,10 +34,15 @@ says "counter with a small ring" 300 counter --ring 1024
 says "writer" 60 writer --pages 300 --memory 36M
 says "writer of no pages" 100 writer --pages 0
 says "writer with two vcpus" 80 writer --vcpus 2 --memory 32M
+says "writer in little memory" 20 writer --pages 300 --memory 16M
+says "counter in little memory" 100 counter --vcpus 4 --memory 16M
 says "idle" 10 idle
 says "state" 100 state
 says "state with two vcpus" 100 state --vcpus 2
 says "dma" 30 dma --vcpus 2
+
+check_has "64 vcpus need more than that" \
+	"$(status flat_run --vcpus 64 --memory 16M)" "2 flatvmm: --memory of so many vcpus"
 
 # outputs_are N: so many, or more.
 # shellcheck disable=SC2317

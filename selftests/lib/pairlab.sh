@@ -12,11 +12,11 @@ on()
 	"$LAB" exec -n "$@"
 }
 
-# load_module HOST [PARAMETER...]: kvmft, the shipped build, anew.
+# load_module HOST [PARAMETER...]: kvmft anew, the build $module; the shipped one by default.
 load_module()
 {
 	"$LAB" exec -n "$1" sh -c 'rmmod kvmft 2>/dev/null; exec insmod "$@"' sh \
-		"$KVMFT_KO_SHIPPED" "${@:2}"
+		"${module:-$KVMFT_KO_SHIPPED}" "${@:2}"
 	"$LAB" exec -n "$1" cp "$KVMFT_BUILD/tools/ftctl" /usr/local/sbin/ftctl
 }
 
