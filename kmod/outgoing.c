@@ -86,11 +86,7 @@ void kvmft_sender_put(struct kvmft_sender *sender, u32 count)
 /* What was never written takes no memory, and shall take none for being copied. */
 static bool is_hole(struct kvmft_sender *sender, u64 number)
 {
-	if (number >= sender->looked && number < sender->data)
-		return true;
-	sender->looked = number;
-	sender->data = kvmft_memory_data(&sender->primary->vm.memory, number);
-	return number < sender->data;
+	return kvmft_memory_is_hole(&sender->primary->vm.memory, number, &sender->hole);
 }
 
 /**
@@ -238,7 +234,7 @@ int kvmft_sender_look(struct kvmft_sender *sender)
 		return no_memory(sender, -ESRCH);
 	err = kvmft_harvest_all(&primary->harvest);
 	/* What was written meanwhile isn't a hole any more. */
-	sender->data = 0;
+	sender->hole.end = 0;
 	kvmft_vmm_unuse(primary->vm.vmm);
 	return err ? no_memory(sender, err) : 0;
 }

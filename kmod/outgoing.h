@@ -9,6 +9,7 @@
 #ifndef _KVMFT_OUTGOING_H
 #define _KVMFT_OUTGOING_H
 
+#include "memory.h"
 #include "stream.h"
 
 struct kvmft_primary;
@@ -26,8 +27,7 @@ struct kvmft_primary;
  *	is committed.
  * @refusals: Epochs in a row that were refused.
  * @idle: Nothing changed when it last looked.
- * @looked: From this page on there is nothing but zeroes...
- * @data: ... up to this one.
+ * @hole: What was never written.
  * @numbers: A batch.
  * @pages: Its pages.
  */
@@ -39,8 +39,7 @@ struct kvmft_sender {
 	bool by_reference;
 	u32 refusals;
 	bool idle;
-	u64 looked;
-	u64 data;
+	struct kvmft_hole hole;
 	u64 numbers[KVMFT_SENDER_BATCH];
 	struct page *pages[KVMFT_SENDER_BATCH];
 };

@@ -47,8 +47,6 @@ static bool is_zero_there(struct kvmft_standby *standby, u64 number)
 	struct page *page;
 	bool zero;
 
-	if (kvmft_memory_data(&standby->vm.memory, number) > number)
-		return true;
 	if (kvmft_memory_get(&standby->vm.memory, number, 1, &page) < 0)
 		return false;
 	zero = page == ZERO_PAGE(0) || !memchr_inv(page_address(page), 0, PAGE_SIZE);
@@ -68,6 +66,7 @@ static bool may_tear(struct kvmft_standby *standby)
 	if (first) {
 		standby->torn = true;
 		standby->copied = 0;
+		standby->hole.end = 0;
 	}
 	spin_unlock(&vm->lock);
 	if (first)
@@ -88,6 +87,9 @@ static enum kvmft_reason place_page(void *context, u32 region, u64 offset,
 		return KVMFT_REASON_LAYOUT;
 	if (!may_tear(standby))
 		return KVMFT_REASON_GONE;
+	/* There may be very much of it: not a visit to the VMM's memory for each. */
+	if (!page && kvmft_memory_is_hole(&vm->memory, number, &standby->hole))
+		goto placed;
 	if (!kvmft_vmm_use(vm->vmm))
 		return KVMFT_REASON_VMM_GONE;
 	if (page || !is_zero_there(standby, number)) {
@@ -96,9 +98,11 @@ static enum kvmft_reason place_page(void *context, u32 region, u64 offset,
 		} else {
 			fill(target, page);
 			unpin_user_pages_dirty_lock(&target, 1, true);
+			standby->hole.end = 0;
 		}
 	}
 	kvmft_vmm_unuse(vm->vmm);
+placed:
 	spin_lock(&vm->lock);
 	standby->copied += PAGE_SIZE;
 	spin_unlock(&vm->lock);
@@ -227,11 +231,10 @@ static struct page *standby_apply(void *context, u32 region, u64 offset,
 {
 	struct kvmft_standby *standby = of_intake(context);
 
-	struct page *target = standby->pinned[standby->applied++];
-
 	/* Only tests leave one out, to see that they notice. */
 	if (!kvmft_fault(KVMFT_FAULT_APPLY_PAGE))
-		fill(target, page);
+		fill(standby->pinned[standby->applied], page);
+	standby->applied++;
 	return page;
 }
 
