@@ -17,6 +17,7 @@
 #include "hold.h"
 #include "hostile.h"
 #include "memory.h"
+#include "trouble.h"
 #include "vcpu.h"
 
 #define CONNECT_TRIES 100
@@ -217,6 +218,50 @@ static void scribble(FILE *answer, const char *argument)
 		refuse(answer, "no area, or scribbling already");
 }
 
+/* The result of what may have failed with errno. */
+static void done_if(FILE *answer, int ret)
+{
+	if (ret)
+		refuse(answer, strerror(errno));
+	else
+		done(answer);
+}
+
+static void slot(FILE *answer, const char *argument)
+{
+	if (!strcmp(argument, "add"))
+		done_if(answer, memory_add_spare());
+	else if (!strcmp(argument, "remove"))
+		done_if(answer, memory_remove_spare());
+	else if (!strcmp(argument, "move"))
+		done_if(answer, memory_move_spare());
+	else
+		refuse(answer, "add, remove or move");
+}
+
+static void unlog(FILE *answer, const char *argument)
+{
+	(void)argument;
+	done_if(answer, memory_end_log());
+}
+
+static void fork_now(FILE *answer, const char *argument)
+{
+	pid_t child = trouble_fork(!strcmp(argument, "hook"));
+
+	if (child < 0)
+		refuse(answer, strerror(errno));
+	else
+		fprintf(answer, "%d\n", child);
+}
+
+static void exec_now(FILE *answer, const char *argument)
+{
+	done(answer);
+	fflush(answer);
+	trouble_exec(!strcmp(argument, "keep"));
+}
+
 static void quit_now(FILE *answer, const char *argument)
 {
 	(void)argument;
@@ -231,7 +276,8 @@ static const struct {
 } commands[] = {
 	{ "status", status }, { "hash", hash }, { "dump", dump }, { "pause", pause_guest },
 	{ "resume", resume }, { "step", step }, { "dirty", dirty }, { "forget", forget },
-	{ "scribble", scribble }, { "quit", quit_now },
+	{ "scribble", scribble }, { "slot", slot }, { "unlog", unlog }, { "fork", fork_now },
+	{ "exec", exec_now }, { "quit", quit_now },
 };
 
 static void obey(FILE *answer, char *line)

@@ -10,6 +10,10 @@
  *	dirty N		a writer: so many pages for each output
  *	forget GPA	a page reads as zeros; to be done while it is paused
  *	scribble SEED	random bytes all over the shared area, from now on
+ *	slot add	or remove, or move: memory that the guest doesn't use
+ *	unlog		KVM isn't to log writes to the first slot any more
+ *	fork [hook]	a child that lives on with all descriptors, or with the hook's alone
+ *	exec [keep]	another program takes this one's place, and the descriptors
  *	quit
  *
  * The answer is one line; "error: ..." if it wasn't done.

@@ -49,6 +49,11 @@
 #define ALIAS_SIZE	0x400000
 #define ROM		0xc8000000
 #define ROM_SIZE	0x10000
+/* Memory that comes, goes and moves; no guest uses it. */
+#define SPARE		0xca000000
+#define SPARE_MOVED	0xcb000000
+#define SPARE_SIZE	0x100000
+#define SPARE_END	0xcc000000
 
 /* Nothing but the VMM: MMIO. */
 #define MMIO		0xd0000000

@@ -148,7 +148,9 @@ static void bind_kvmft(void)
 	struct kvmft_bind bind = {
 		.size = sizeof(bind), .vm_fd = vmm.vm, .vcpus = vmm.options.vcpus,
 		.flags = vmm.options.standby ? KVMFT_BIND_STANDBY : 0,
-		.gpa_end = vmm.gpa_end, .state_max = STATE_MAX,
+		/* Spare memory may come later. */
+		.gpa_end = vmm.gpa_end < SPARE_END ? SPARE_END : vmm.gpa_end,
+		.state_max = STATE_MAX,
 	};
 
 	if (vmm.options.kvmft)
@@ -171,7 +173,9 @@ static void bind_kvmft(void)
 static const char usage[] =
 	"flatvmm [options]                 run a guest\n"
 	"flatvmm ask SOCKET COMMAND...     ask one that runs: status, hash, dump FILE, pause,\n"
-	"                                  resume, step, dirty N, forget GPA, scribble SEED, quit\n"
+	"                                  resume, step, dirty N, forget GPA, scribble SEED,\n"
+	"                                  slot add|remove|move, unlog, fork [hook], exec [keep],\n"
+	"                                  quit\n"
 	"  --guest NAME     counter, counter32, writer, idle, devices, state or dma\n"
 	"  --vcpus N        up to 64\n"
 	"  --memory SIZE    with K, M or G\n"

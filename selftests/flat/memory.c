@@ -10,7 +10,7 @@
 
 /* What is looked at in one go. */
 #define CHUNK_PAGES 16384UL
-/* So that huge pages fit, the ROM has one of its own. */
+/* So that huge pages fit, ROM and spare memory have one of their own. */
 #define HUGE (2 * MIB)
 #define PAGEMAP_FRAME ((1ULL << 55) - 1)
 
@@ -24,7 +24,7 @@ static struct {
 	u64 size;
 	int memfd, pagemap;
 	u64 zero, huge_zero;
-	struct slot slots[4];
+	struct slot slots[5];
 	unsigned int count;
 } memory;
 
@@ -79,20 +79,28 @@ static void *map_backing(size_t size)
 	}
 }
 
-static void add_slot(u64 gpa, u64 size, u64 offset, u32 flags)
+static int set_slot(unsigned int number, const struct slot *slot)
 {
 	struct kvm_userspace_memory_region region = {
-		.slot = memory.count,
-		.flags = flags,
-		.guest_phys_addr = gpa,
-		.memory_size = size,
-		.userspace_addr = (uintptr_t)memory.host + offset,
+		.slot = number,
+		.flags = slot->flags,
+		.guest_phys_addr = slot->gpa,
+		.memory_size = slot->size,
+		.userspace_addr = (uintptr_t)memory.host + slot->offset,
 	};
+
+	return ioctl(vmm.vm, KVM_SET_USER_MEMORY_REGION, &region);
+}
+
+static void add_slot(u64 gpa, u64 size, u64 offset, u32 flags)
+{
+	struct slot slot = { gpa, size, offset, flags };
 
 	if (!size)
 		return;
-	must(vmm.vm, KVM_SET_USER_MEMORY_REGION, &region, "KVM_SET_USER_MEMORY_REGION");
-	memory.slots[memory.count++] = (struct slot){ gpa, size, offset, flags };
+	if (set_slot(memory.count, &slot))
+		die("KVM_SET_USER_MEMORY_REGION");
+	memory.slots[memory.count++] = slot;
 	if (vmm.gpa_end < gpa + size)
 		vmm.gpa_end = gpa + size;
 }
@@ -125,13 +133,13 @@ static void learn_zeroes(void)
 		memory.huge_zero = 0;
 }
 
-/* The ROM reads as a pattern of the seed until somebody writes to it. */
-static void fill_rom(u32 *rom)
+/* ROM and spare memory read as a pattern of the seed until somebody writes to them. */
+static void fill(u32 *word, u64 size)
 {
 	u32 i;
 
-	for (i = 0; i < ROM_SIZE / sizeof(*rom); i++)
-		rom[i] = (i * MIX_A) ^ vmm.options.seed;
+	for (i = 0; i < size / sizeof(*word); i++)
+		word[i] = (i * MIX_A) ^ vmm.options.seed;
 }
 
 void memory_make(void)
@@ -152,11 +160,72 @@ void memory_make(void)
 	add_slot(HIGH, memory_high(), LOW_MAX, 0);
 	if (vmm.options.rom) {
 		add_slot(ROM, ROM_SIZE, size, KVM_MEM_READONLY);
-		fill_rom(memory_at(ROM, ROM_SIZE));
+		fill(memory_at(ROM, ROM_SIZE), ROM_SIZE);
 	}
 	/* The last one, since it is the only one that isn't memory of its own. */
 	if (vmm.options.alias)
 		add_slot(ALIAS, ALIAS_SIZE, 0, 0);
+}
+
+/* The spare slot, which is the last one if it is there. */
+static struct slot *spare(void)
+{
+	struct slot *last = &memory.slots[memory.count - 1];
+
+	if (last->gpa == SPARE || last->gpa == SPARE_MOVED)
+		return last;
+	errno = ENOENT;
+	return NULL;
+}
+
+int memory_add_spare(void)
+{
+	struct slot slot = { SPARE, SPARE_SIZE, vmm.options.memory + HUGE / 2, 0 };
+
+	if (spare()) {
+		errno = EEXIST;
+		return -1;
+	}
+	if (!vmm.options.standby)
+		fill((u32 *)(memory.host + slot.offset), SPARE_SIZE);
+	if (set_slot(memory.count, &slot))
+		return -1;
+	memory.slots[memory.count] = slot;
+	__atomic_store_n(&memory.count, memory.count + 1, __ATOMIC_RELEASE);
+	return 0;
+}
+
+int memory_remove_spare(void)
+{
+	struct slot *slot = spare(), none;
+
+	if (!slot)
+		return -1;
+	none = *slot;
+	none.size = 0;
+	if (set_slot(memory.count - 1, &none))
+		return -1;
+	__atomic_store_n(&memory.count, memory.count - 1, __ATOMIC_RELEASE);
+	return 0;
+}
+
+int memory_move_spare(void)
+{
+	struct slot *slot = spare(), moved;
+
+	if (!slot)
+		return -1;
+	moved = *slot;
+	moved.gpa = moved.gpa == SPARE ? SPARE_MOVED : SPARE;
+	if (set_slot(memory.count - 1, &moved))
+		return -1;
+	__atomic_store_n(&slot->gpa, moved.gpa, __ATOMIC_RELAXED);
+	return 0;
+}
+
+int memory_end_log(void)
+{
+	return set_slot(0, &memory.slots[0]);
 }
 
 void *memory_at(u64 gpa, u64 len)

@@ -29,6 +29,17 @@ bool memory_is_zero(const void *page);
 
 u64 memory_hash(void);
 
+/*
+ * A slot of memory that no guest uses comes, goes, or is elsewhere; -1 with errno. What is
+ * in it is made of the seed, but for a standby.
+ */
+int memory_add_spare(void);
+int memory_remove_spare(void);
+int memory_move_spare(void);
+
+/* Tells KVM flags of the first slot that don't let it log writes; -1 with errno. */
+int memory_end_log(void);
+
 /* Into a sparse file in which each page is at its guest address; -1 with errno. */
 int memory_dump(const char *path);
 
