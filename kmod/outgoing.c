@@ -232,11 +232,11 @@ int kvmft_sender_look(struct kvmft_sender *sender)
 
 	if (!kvmft_vmm_use(primary->vm.vmm))
 		return no_memory(sender, -ESRCH);
-	err = kvmft_harvest_all(&primary->harvest);
+	err = kvmft_primary_harvest(primary);
 	/* What was written meanwhile isn't a hole any more. */
 	sender->hole.end = 0;
 	kvmft_vmm_unuse(primary->vm.vmm);
-	return err ? no_memory(sender, err) : 0;
+	return err && err != -ESHUTDOWN ? no_memory(sender, err) : err;
 }
 
 /**

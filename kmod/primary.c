@@ -195,6 +195,25 @@ give_up:
 	return -ESHUTDOWN;
 }
 
+/**
+ * kvmft_primary_harvest() - find what anybody knows of writes
+ * @primary: the guest
+ *
+ * The VMM may have changed a slot since somebody looked, and then there is no log of it.
+ *
+ * Context: with the VMM's address space; may sleep
+ *
+ * Return: 0; -ESHUTDOWN if the guest was given up; what KVM says
+ */
+int kvmft_primary_harvest(struct kvmft_primary *primary)
+{
+	int err = kvmft_harvest_all(&primary->harvest);
+
+	if (err == -ENOENT)
+		err = look(primary) ?: kvmft_harvest_all(&primary->harvest);
+	return err;
+}
+
 /* While none is in KVM_RUN: what the guest on the other host must have, too. */
 static void configure(struct kvmft_primary *primary, u32 index)
 {
@@ -242,11 +261,13 @@ static int capture(struct kvmft_primary *primary, u32 index,
 	}
 
 	before = ktime_get_ns();
-	err = kvmft_harvest_all(&primary->harvest);
+	err = kvmft_primary_harvest(primary);
 	kvmft_vm_note(vm, KVMFT_A_COUNTER_HARVEST_LAST, ktime_get_ns() - before);
 	trace_kvmft_harvested(vm->name, primary->park.round,
 			      ktime_get_ns() - primary->park.begun,
 			      kvmft_harvest_due(&primary->harvest));
+	if (err == -ESHUTDOWN)
+		return err;
 	if (err)
 		return give_up(primary, KVMFT_REASON_STATE,
 			       "KVM doesn't tell what was written");

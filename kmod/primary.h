@@ -126,10 +126,11 @@ struct kvmft_vm *kvmft_primary_attach(struct kvmft_pair *pair,
 
 int kvmft_primary_begin(struct kvmft_vm *vm, struct kvmft_verdict *verdict);
 
-/* For the two files of the primary. */
+/* For the files of the primary. */
 void kvmft_primary_run(struct kvmft_channel *channel, struct kvmft_conn *conn);
 void kvmft_primary_give_up(struct kvmft_primary *primary,
 			   const struct kvmft_verdict *verdict);
+int kvmft_primary_harvest(struct kvmft_primary *primary);
 void kvmft_primary_area(struct kvmft_primary *primary, u32 state);
 
 #endif /* _KVMFT_PRIMARY_H */
