@@ -164,15 +164,24 @@ static bool reserve_state(struct kvmft_standby *standby, u64 bytes)
 	return true;
 }
 
+/* Of a slot that went, the guest would miss what is in it. */
+static bool is_whole(struct kvmft_standby *standby, struct kvmft_verdict *verdict)
+{
+	return kvmft_memory_look(&standby->vm.memory, verdict) != KVMFT_MEMORY_CHANGED;
+}
+
 static u32 standby_prepare(struct kvmft_intake *intake)
 {
 	struct kvmft_standby *standby = of_intake(intake);
 	struct kvmft_stage *stage = &intake->stage;
 	struct kvmft_vm *vm = &standby->vm;
+	struct kvmft_verdict verdict = { 0 };
 	u32 reason = 0;
 
 	if (!stage->state_got)
 		return KVMFT_REASON_STATE;
+	if (!is_whole(standby, &verdict))
+		return KVMFT_REASON_LAYOUT;
 	if (!reserve_state(standby, stage->state_got))
 		return KVMFT_REASON_MEMORY;
 	if (kvmft_fault(KVMFT_FAULT_PIN_PAGES))
@@ -361,7 +370,8 @@ static int find_section(struct kvmft_standby *standby, u32 kind, u32 id,
 		const u8 *entry = head + KVMFT_SECTION_HEAD + i * KVMFT_SECTION_LEN;
 		u64 size = get_unaligned_le64(entry + 8);
 
-		if (at > standby->state_len || size > standby->state_len - at)
+		if (at > standby->state_len || size > standby->state_len - at ||
+		    size > U32_MAX)
 			return -EINVAL;
 		if (get_unaligned_le32(entry) == kind &&
 		    get_unaligned_le32(entry + 4) == id) {
@@ -411,9 +421,8 @@ static void restore_vm(struct kvmft_standby *standby)
 
 	kvmft_vmm_window(vm->vmm, 0, &window);
 	err = kvmft_fault(KVMFT_FAULT_RESTORE_STATE) ?:
+	      (is_whole(standby, &verdict) ? 0 : -ESTALE) ?:
 	      find_section(standby, KVMFT_SECTION_VM, 0, &data, &len);
-	if (!err && len > U32_MAX)
-		err = -EINVAL;
 	if (!err)
 		err = kvmft_kvmstate_restore_vm(&vm->kvmstate, vm->vmm->vm_file, &window,
 						data, len, &standby->clock, &verdict);
@@ -435,8 +444,6 @@ static void restore_vcpu(struct kvmft_standby *standby, u32 index)
 
 	kvmft_vmm_window(vm->vmm, 1 + index, &window);
 	err = find_section(standby, KVMFT_SECTION_VCPU, vcpu->vcpu_id, &data, &len);
-	if (!err && len > U32_MAX)
-		err = -EINVAL;
 	if (!err)
 		err = kvmft_kvmstate_restore_vcpu(&vm->kvmstate, vm->vcpu_files[index],
 						  &window, data, len, &standby->clock,
