@@ -20,7 +20,7 @@ vmm()
 			sleep 0.05
 		done
 		cat said; exit 1' sh "$KVMFT_BUILD/selftests/flat/flatvmm" "$@" || return
-	on "$host" pidof flatvmm >"$scratch/vmm_$host"
+	on "$host" pgrep -x flatvmm >"$scratch/vmm_$host"
 }
 
 # end_vmms HOST...: no VMM is left there, so that the module can be unloaded.
@@ -90,4 +90,101 @@ judge()
 	on h2 cat /tmp/vmm/out >"$scratch/out2"
 	python3 -B "$KVMFT_ROOT/selftests/lib/flat_judge.py" judge "$@" \
 		"$scratch/out1" "$scratch/out2"
+}
+
+# vm_there HOST: is it attached?
+vm_there()
+{
+	on "$1" test -e /sys/class/kvmft/vm-g
+}
+
+vm_gone()
+{
+	! vm_there "$1"
+}
+
+# why HOST: what is said about its state.
+why()
+{
+	on "$1" ftctl show g | sed -n 's/^ *because //p'
+}
+
+# watch_events HOST...: what is told about the guest, from here on.
+watch_events()
+{
+	local host
+	for host; do
+		on "$host" sh -c '
+			setsid ftctl --json monitor vm g >>/tmp/events 2>&1 </dev/null &'
+	done
+}
+
+forget_events()
+{
+	on h1 truncate -s 0 /tmp/events
+	on h2 truncate -s 0 /tmp/events
+}
+
+# events HOST: all of them, as "EVENT STATE [REASON],...".
+events()
+{
+	on "$1" cat /tmp/events | sed -nE 's/.*"event":"([a-z]+)".*"state":"?([a-z-]+)"?,"reason":"?([a-z-]+)"?,.*/\1 \2 \3/; s/ null$//; p' | paste -sd,
+}
+
+events_are()
+{
+	[[ $(events "$1") == "$2" ]]
+}
+
+# check_events NAME HOST WANTED: these, soon, and no others.
+check_events()
+{
+	wait_until 10 events_are "$2" "$3"
+	check_eq "$1" "$3" "$(events "$2")"
+}
+
+# users HOST: how many hold the module, and how many VMs KVM has there.
+users()
+{
+	# shellcheck disable=SC2016
+	on "$1" sh -c 'echo "$(cat /sys/module/kvmft/refcnt) $(find /sys/kernel/debug/kvm -maxdepth 1 -name "*-*" | wc -l)"'
+}
+
+users_are()
+{
+	[[ $(users "$1") == "$2" ]]
+}
+
+# told HOST NAME: a number of what "status" tells.
+told()
+{
+	ask "$1" status | sed -n "s/.*\"$2\": \([0-9]*\).*/\1/p"
+}
+
+# hashes: was the memory of h2's guest, promoted, what it had been on h1?
+hashes()
+{
+	ask h2 status | python3 -B -c 'import json, sys
+h = json.load(sys.stdin)["hash"]
+print("equal" if h["saved"] == h["found"] else "saved %(saved)s found %(found)s" % h)'
+}
+
+# makes_output NAME HOST: more than it has made so far.
+makes_output()
+{
+	check "$1" wait_until 20 more_lines "$2" "$(lines "$2")"
+}
+
+# is_quiet HOST: nothing leaves within a second.
+is_quiet()
+{
+	local before
+	before=$(lines "$1")
+	sleep 1
+	[[ $(lines "$1") == "$before" ]]
+}
+
+reason_of_vm_is()
+{
+	[[ $(guest "$1" reason) == "$2" ]]
 }
