@@ -150,7 +150,18 @@ static int hook_once(struct kvmft_vmm *vmm, struct kvmft_hook *hook)
 		return 0;
 	}
 	index = find_vcpu(vm, hook->vcpu);
-	err = index < 0 ? index : vm->ops->hook(vm, index, hook);
+	if (index < 0) {
+		err = index;
+	} else if (test_and_set_bit_lock(index, vm->hooked)) {
+		/*
+		 * Whose a vcpu is, KVM_RUN decides anew each time, and for one that
+		 * never ran nobody has. All behind here relies on a thread a vcpu.
+		 */
+		err = -EBUSY;
+	} else {
+		err = vm->ops->hook(vm, index, hook);
+		clear_bit_unlock(index, vm->hooked);
+	}
 	trace_kvmft_hook(vm->name, hook->vcpu, hook->flags, err ? 0 : hook->action,
 			 hook->ticket, err);
 	kvmft_vm_put(vm);

@@ -121,6 +121,7 @@ struct kvmft_vm_config {
  * @kvmstate: What its state is made of.
  * @vcpu_count: Entries of @vcpu_files.
  * @vcpu_files: Files of its vcpus, in the order of KVM.
+ * @hooked: Which of them have a thread in the hook.
  * @counters: By &enum kvmft_a_counter; what isn't counted there is 0.
  * @lock: Protects all that follows.
  * @state: &enum kvmft_vm_state.
@@ -148,6 +149,7 @@ struct kvmft_vm {
 	struct kvmft_kvmstate kvmstate;
 	u32 vcpu_count;
 	struct file **vcpu_files;
+	DECLARE_BITMAP(hooked, KVMFT_VCPUS_MAX);
 	atomic64_t counters[KVMFT_A_COUNTER_MAX + 1];
 
 	spinlock_t lock;	/* what follows */
