@@ -250,7 +250,9 @@ struct kvmft_vmm *kvmft_vmm_bind(struct kvmft_bind *bind, kvmft_vmm_gone_fn gone
 	if (!err)
 		return vmm;
 
+	/* That tells of the end, too, and the module mustn't go before it is dealt with. */
 	mmu_notifier_unregister(&vmm->notifier, vmm->mm);
+	flush_work(&vmm->ending);
 err_put:
 	kvmft_vmm_put(vmm);
 	return ERR_PTR(err);
