@@ -155,6 +155,12 @@ static int take_vmm(struct kvmft_vm *vm, const struct kvmft_vm_config *config,
 				   "it hasn't bound its VM to /dev/kvmft; is it a VMM with kvmft's hook?");
 		return -ENXIO;
 	}
+	/* Before a look at its slots, which the other one has changed. */
+	if (READ_ONCE(vm->vmm->guest)) {
+		kvmft_judge_saying(verdict, KVMFT_REASON_VMM,
+				   "this VM is attached already, under another name");
+		return -EBUSY;
+	}
 	if (!READ_ONCE(vm->vmm->user)) {
 		kvmft_judge_saying(verdict, KVMFT_REASON_VMM,
 				   "it hasn't mapped the shared area");

@@ -31,23 +31,22 @@ static struct kvmft_vm *find(struct net *net, const char *name)
 	return NULL;
 }
 
-/* From now on the VMM's threads find it; the VMM holds a reference. */
-static int give_to_vmm(struct kvmft_vm *vm, struct kvmft_verdict *verdict)
+/*
+ * From now on the VMM's threads find it; the VMM holds a reference. It has no other one:
+ * kvmft_vm_init() has looked, and whoever attaches does so under the lock.
+ */
+static int give_to_vmm(struct kvmft_vm *vm)
 {
 	struct kvmft_vmm *vmm = vm->vmm;
 	int err = 0;
 
+	lockdep_assert_held(&vms_lock);
 	spin_lock(&vmm->lock);
 	if (vmm->dead)
 		err = -ESRCH;
-	else if (vmm->guest)
-		err = -EBUSY;
 	else
 		vmm->guest = kvmft_vm_get(vm);
 	spin_unlock(&vmm->lock);
-	if (err == -EBUSY)
-		kvmft_judge_saying(verdict, KVMFT_REASON_VMM,
-				   "this VM is attached already, under another name");
 	return err;
 }
 
@@ -120,7 +119,7 @@ int kvmft_vms_attach(struct kvmft_pair *pair, const struct kvmft_vm_config *conf
 	err = kvmft_sysfs_add_vm(vm);
 	if (err)
 		goto err_stop;
-	err = give_to_vmm(vm, verdict);
+	err = give_to_vmm(vm);
 	if (err)
 		goto err_sysfs;
 	list_add_tail(&vm->list, &vms);
