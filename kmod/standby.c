@@ -291,10 +291,18 @@ static enum kvmft_reason standby_about(struct kvmft_intake *intake,
 static void standby_lost(struct kvmft_intake *intake, const struct kvmft_verdict *verdict)
 {
 	struct kvmft_standby *standby = of_intake(intake);
+	struct kvmft_vm *vm = &standby->vm;
+	bool differs;
 
-	if (READ_ONCE(standby->phase) == KVMFT_STANDBY_WAIT && !READ_ONCE(standby->closed))
-		kvmft_vm_enter(&standby->vm, KVMFT_VM_WAITING_PEER,
-			       verdict->reason ? verdict : NULL);
+	/* A primary that isn't like it goes, and that isn't what is to be known of it. */
+	spin_lock(&vm->lock);
+	differs = vm->state == KVMFT_VM_WAITING_PEER &&
+		  (vm->verdict.reason == KVMFT_REASON_CONFIG ||
+		   vm->verdict.reason == KVMFT_REASON_LAYOUT);
+	spin_unlock(&vm->lock);
+	if (!differs && READ_ONCE(standby->phase) == KVMFT_STANDBY_WAIT &&
+	    !READ_ONCE(standby->closed))
+		kvmft_vm_enter(vm, KVMFT_VM_WAITING_PEER, verdict->reason ? verdict : NULL);
 }
 
 static void standby_intake_release(struct kvmft_intake *intake)
