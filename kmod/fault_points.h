@@ -67,5 +67,11 @@ KVMFT_FAULT_POINT(APPLY_PAGE, apply_page)
 KVMFT_FAULT_POINT(RESTORE_GPR, restore_gpr)
 KVMFT_FAULT_POINT(RESTORE_MSRS, restore_msrs)
 
+/*
+ * Before and in the kick of a vcpu: error=N has it come late each time, at random and up
+ * to N ms.
+ */
+KVMFT_FAULT_POINT(KICK, kick)
+
 /* When pages are wanted to receive into; any error stands for no memory. */
 KVMFT_FAULT_POINT(POOL_GET, pool_get)

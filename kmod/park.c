@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/delay.h>
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/kvm_host.h>
+#include <linux/random.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
@@ -59,6 +61,15 @@ void kvmft_park_destroy(struct kvmft_park *park)
 	park->vcpus = NULL;
 }
 
+/* Has kicks come late, for a test. */
+static void dawdle(void)
+{
+	int ms = -kvmft_fault(KVMFT_FAULT_KICK);
+
+	if (ms)
+		usleep_range(0, get_random_u32() % ms * USEC_PER_MSEC + 1);
+}
+
 /*
  * TIF_NOTIFY_SIGNAL makes KVM_RUN return, but any return to user mode clears it: one
  * between the hook and KVM_RUN, too. That gap is closed by immediate_exit, which
@@ -68,7 +79,9 @@ static void kick(struct kvm_vcpu *vcpu)
 {
 	struct task_struct *task;
 
+	dawdle();
 	WRITE_ONCE(kvmft_immediate_exit(vcpu->run), 1);
+	dawdle();
 	/* Pairs with the fence in kvmft_hook(). */
 	smp_mb();
 	rcu_read_lock();
