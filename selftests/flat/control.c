@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "breach.h"
 #include "compare.h"
 #include "device.h"
 #include "guest.h"
@@ -138,6 +139,7 @@ static void status(FILE *answer, const char *argument)
 		vcpu_all_still() && device_still() ? "true" : "false");
 	if (vmm.options.guest->device)
 		fprintf(answer, "\"dma\": %u, ", device_state()->generation);
+	fprintf(answer, "\"misdeeds\": %llu, ", (unsigned long long)hostile_misdeeds());
 	fprintf(answer, "\"dma_wrong\": %u, \"guest_errors\": %u}\n", device_wrong(),
 		vmm.guest_errors);
 }
@@ -212,10 +214,24 @@ static void forget(FILE *answer, const char *argument)
 
 static void scribble(FILE *answer, const char *argument)
 {
-	if (hostile_start(strtoull(argument, NULL, 10)))
-		done(answer);
+	char *kinds;
+	u64 seed = strtoull(argument, &kinds, 10);
+	const char *why = hostile_start(seed, kinds);
+
+	if (why)
+		refuse(answer, why);
 	else
-		refuse(answer, "no area, or scribbling already");
+		done(answer);
+}
+
+static void break_promise(FILE *answer, const char *argument)
+{
+	const char *why = breach(argument);
+
+	if (why)
+		refuse(answer, why);
+	else
+		done(answer);
 }
 
 /* The result of what may have failed with errno. */
@@ -276,8 +292,8 @@ static const struct {
 } commands[] = {
 	{ "status", status }, { "hash", hash }, { "dump", dump }, { "pause", pause_guest },
 	{ "resume", resume }, { "step", step }, { "dirty", dirty }, { "forget", forget },
-	{ "scribble", scribble }, { "slot", slot }, { "unlog", unlog }, { "fork", fork_now },
-	{ "exec", exec_now }, { "quit", quit_now },
+	{ "scribble", scribble }, { "breach", break_promise }, { "slot", slot },
+	{ "unlog", unlog }, { "fork", fork_now }, { "exec", exec_now }, { "quit", quit_now },
 };
 
 static void obey(FILE *answer, char *line)

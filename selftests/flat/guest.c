@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "memory.h"
+#include "odd.h"
 
 #define CPUID_MAX 256
 
@@ -164,6 +165,7 @@ static bool set_cpuid(int fd, unsigned int id)
 			entry->edx = id;
 		}
 	}
+	odd_cpuid(cpuid);
 	must(fd, KVM_SET_CPUID2, cpuid, "KVM_SET_CPUID2");
 	free(cpuid);
 	return avx;
@@ -222,6 +224,7 @@ void guest_start(int fd, unsigned int id)
 
 	if (set_cpuid(fd, id) && !vmm.options.standby)
 		set_xcr0(fd);
+	odd_vcpu(fd);
 	must(fd, KVM_GET_SREGS, &sregs, "KVM_GET_SREGS");
 	set_segments(&sregs, wide);
 	set_modes(&sregs, wide);

@@ -22,6 +22,7 @@
 #include "guest.h"
 #include "hold.h"
 #include "memory.h"
+#include "odd.h"
 #include "outbox.h"
 #include "state.h"
 #include "vcpu.h"
@@ -56,6 +57,9 @@ void die(const char *format, ...)
 	va_start(args, format);
 	complain(format, args, error);
 	va_end(args);
+	/* What it has done to itself shall not keep it from doing more. */
+	while (vmm.hostile)
+		pause();
 	_exit(1);
 }
 
@@ -126,8 +130,12 @@ static void make_vm(void)
 	if (vmm.kvm < 0)
 		die("/dev/kvm");
 	vmm.vm = must(vmm.kvm, KVM_CREATE_VM, NULL, "KVM_CREATE_VM");
-	must(vmm.vm, KVM_CREATE_IRQCHIP, NULL, "KVM_CREATE_IRQCHIP");
-	must(vmm.vm, KVM_CREATE_PIT2, &pit, "KVM_CREATE_PIT2");
+	/* Without an irqchip a PIT can't be had either. */
+	if (!odd_in(ODD_IRQCHIP))
+		must(vmm.vm, KVM_CREATE_IRQCHIP, NULL, "KVM_CREATE_IRQCHIP");
+	if (!odd_in(ODD_IRQCHIP) && !odd_in(ODD_PIT))
+		must(vmm.vm, KVM_CREATE_PIT2, &pit, "KVM_CREATE_PIT2");
+	odd_vm(vmm.vm);
 	if (vmm.options.dirty == DIRTY_RING)
 		must(vmm.vm, KVM_ENABLE_CAP, &ring, "KVM_CAP_DIRTY_LOG_RING");
 }
@@ -173,9 +181,10 @@ static void bind_kvmft(void)
 static const char usage[] =
 	"flatvmm [options]                 run a guest\n"
 	"flatvmm ask SOCKET COMMAND...     ask one that runs: status, hash, dump FILE, pause,\n"
-	"                                  resume, step, dirty N, forget GPA, scribble SEED,\n"
+	"                                  resume, step, dirty N, forget GPA, quit,\n"
 	"                                  slot add|remove|move, unlog, fork [hook], exec [keep],\n"
-	"                                  quit\n"
+	"                                  breach blob|slot|unlog|vcpu|irqfd|ioeventfd,\n"
+	"                                  scribble SEED [area run rings ioctls unmap close dawdle]\n"
 	"  --guest NAME     counter, counter32, writer, idle, devices, state or dma\n"
 	"  --vcpus N        up to 64\n"
 	"  --memory SIZE    with K, M or G\n"
@@ -184,6 +193,7 @@ static const char usage[] =
 	"  --backing KIND   anon, shmem, memfd, thp or hugetlb\n"
 	"  --alias          the begin of memory at a second address\n"
 	"  --readonly-slot  a ROM\n"
+	"  --odd IN         cpuid, leaf, msr, tsc, pit, quirks, switch or irqchip\n"
 	"  --standby        wait to be promoted\n"
 	"  --seed N         of all that is random\n"
 	"  --pages N        written by each vcpu for each output\n"
@@ -245,7 +255,8 @@ static const struct option names[] = {
 	{ "guest", 1, NULL, 'g' }, { "vcpus", 1, NULL, 'v' }, { "memory", 1, NULL, 'm' },
 	{ "dirty", 1, NULL, 'd' }, { "ring", 1, NULL, 'r' }, { "backing", 1, NULL, 'b' },
 	{ "alias", 0, NULL, 'A' }, { "readonly-slot", 0, NULL, 'R' },
-	{ "standby", 0, NULL, 'S' }, { "seed", 1, NULL, 's' }, { "pages", 1, NULL, 'p' },
+	{ "odd", 1, NULL, 'O' }, { "standby", 0, NULL, 'S' },
+	{ "seed", 1, NULL, 's' }, { "pages", 1, NULL, 'p' },
 	{ "spin", 1, NULL, 'i' }, { "output", 1, NULL, 'o' }, { "outputs", 1, NULL, 'n' },
 	{ "poll", 0, NULL, 'P' }, { "control", 1, NULL, 'c' }, { "lockstep", 1, NULL, 'l' },
 	{ "hash", 0, NULL, 'H' }, { "no-kvmft", 0, NULL, 'N' }, { "help", 0, NULL, 'h' },
@@ -325,6 +336,9 @@ static void set_option(int option, const char *name, const char *text)
 		return;
 	case 'b':
 		o->backing = choice(name, text, backings);
+		return;
+	case 'O':
+		o->odd = choice(name, text, odds);
 		return;
 	case 'o':
 		o->output = text;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "breach.h"
 #include "compare.h"
 #include "device.h"
 #include "emulate.h"
@@ -100,12 +101,15 @@ static struct kvmft_hook call(struct vcpu *vcpu, u32 flags, u64 state_len)
 	for (;;) {
 		hook = (struct kvmft_hook){
 			.size = sizeof(hook), .vcpu = vcpu->id, .flags = flags,
-			.state_len = state_len,
+			.state_len = breach_state_len(state_len),
 		};
 		vcpu->hooks.calls += flags || vmm.area->park;
 		if (!ask(vcpu, &hook))
 			return hook;
-		if (errno != EINTR && errno != EAGAIN)
+		/* Another thread of ours may be there in its place. */
+		if (vmm.hostile && errno == EBUSY)
+			sleep_us(1000);
+		else if (errno != EINTR && errno != EAGAIN)
 			die("the hook of vcpu %u", vcpu->id);
 		vcpu->hooks.interrupts++;
 	}

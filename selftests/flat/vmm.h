@@ -42,6 +42,7 @@ struct options {
 	u32 pages;
 	u32 spin, pace;
 	u64 outputs, stop_after;
+	int odd;
 	bool alias, rom, standby, hash, kvmft, poll, early, progress;
 	const char *output, *control, *lockstep, *compare;
 };
