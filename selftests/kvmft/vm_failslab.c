@@ -2,11 +2,12 @@
 /*
  * needs: host debug timeout=240
  *
- * Memory runs out when a VMM binds and maps, and when its guest is attached: at the
- * first allocation, at the second and so on until none is left to fail. Each time it is
- * an error, nothing is left of it, and the next one can be had.
+ * Memory runs out when a VMM binds and maps, and when its guest is attached, rehearsed
+ * and detached: at the first allocation, at the second and so on until none is left to
+ * fail. Each time it is an error, nothing is left of it, and the next one can be had.
  */
 #define _GNU_SOURCE
+#include <signal.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>
 
@@ -226,6 +227,67 @@ TEST_F_TIMEOUT(vm_failslab, attaching_a_primary, 200)
 	EXPECT_EQ(0, attach_failing(&self->client, &self->guest, &count));
 	TH_LOG("%u allocations", count);
 	EXPECT_LT(20, count);
+}
+
+static bool hook_ends;
+static unsigned int hook_nth;
+
+/* A standby's vcpu, one of whose allocations fails each time that it is asked to. */
+static void *stand_by(void *argument)
+{
+	struct guest *guest = argument;
+	unsigned int nth;
+
+	while (!__atomic_load_n(&hook_ends, __ATOMIC_RELAXED)) {
+		nth = __atomic_exchange_n(&hook_nth, 0, __ATOMIC_RELAXED);
+		if (nth)
+			fail_nth(nth);
+		call_hook(guest, 0);
+	}
+	return NULL;
+}
+
+static void interrupted(int signal)
+{
+	(void)signal;
+}
+
+TEST_F_TIMEOUT(vm_failslab, attaching_a_standby, 200)
+{
+	struct sigaction action = { .sa_handler = interrupted };
+	struct recipe recipe = { .bind_flags = KVMFT_BIND_STANDBY };
+	unsigned int count = 0, nth;
+	pthread_t thread;
+	int err = 0;
+
+	sigaction(SIGUSR1, &action, NULL);
+	ASSERT_EQ(0, make_bound(&self->guest, &recipe));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, stand_by, &self->guest));
+	EXPECT_EQ(0, attach_failing(&self->client, &self->guest, &count));
+	TH_LOG("%u allocations", count);
+	EXPECT_LT(20, count);
+
+	/* Now those of the rehearsal, in the vcpu's own thread. */
+	for (nth = 1; nth < 40; nth++) {
+		__atomic_store_n(&hook_nth, nth, __ATOMIC_RELAXED);
+		while (__atomic_load_n(&hook_nth, __ATOMIC_RELAXED)) {
+			pthread_kill(thread, SIGUSR1);
+			usleep(1000);
+		}
+		err = demand(&self->client, attach_request(&self->client, &self->guest),
+			     &self->answer);
+		if (err)
+			EXPECT_NE(0, strlen(self->answer.reason))
+				TH_LOG("%u: it says nothing about error %d", nth, err);
+		EXPECT_EQ(err ? -ENOENT : 0, detach(&self->client, &self->answer))
+			TH_LOG("%u: attached with %d", nth, err);
+	}
+	EXPECT_EQ(0, err);
+	__atomic_store_n(&hook_ends, true, __ATOMIC_RELAXED);
+	while (pthread_tryjoin_np(thread, NULL)) {
+		pthread_kill(thread, SIGUSR1);
+		usleep(1000);
+	}
 }
 
 TEST_HARNESS_MAIN
