@@ -208,20 +208,33 @@ static void ask(u64 epoch)
 		hold_begin(HOLD_EPOCH);
 }
 
+/* A checkpoint that was for nothing leaves the ticket of the one before. */
+static bool is_new(u64 ticket)
+{
+	bool new;
+
+	pthread_mutex_lock(&compare.lock);
+	new = compare.saved && ticket && ticket != compare.told;
+	if (new)
+		compare.told = ticket;
+	compare.saved = false;
+	pthread_mutex_unlock(&compare.lock);
+	return new;
+}
+
 void compare_committed(u64 ticket)
 {
-	if (!compare.counts.on || vmm.options.standby)
+	bool committed;
+
+	if (!compare.counts.on || vmm.options.standby || !is_new(ticket))
 		return;
+	/* Without the lock: it may take long if the standby is gone. */
+	committed = wait_committed(ticket);
 	pthread_mutex_lock(&compare.lock);
-	/* A checkpoint that was for nothing leaves the ticket of the one before. */
-	if (compare.saved && ticket && ticket != compare.told) {
-		compare.told = ticket;
-		if (wait_committed(ticket))
-			ask(ticket);
-		else
-			compare.counts.lost++;
-	}
-	compare.saved = false;
+	if (committed)
+		ask(ticket);
+	else
+		compare.counts.lost++;
 	pthread_mutex_unlock(&compare.lock);
 }
 
