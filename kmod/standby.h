@@ -88,6 +88,13 @@ struct kvmft_standby {
 	bool closed;
 };
 
+/* Of a slot that went, the guest would miss what is in it. */
+static inline bool kvmft_standby_is_whole(struct kvmft_standby *standby,
+					  struct kvmft_verdict *verdict)
+{
+	return kvmft_memory_look(&standby->vm.memory, verdict) != KVMFT_MEMORY_CHANGED;
+}
+
 struct kvmft_vm *kvmft_standby_attach(struct kvmft_pair *pair,
 				      const struct kvmft_vm_config *config,
 				      kvmft_vm_notify_fn notify,

@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #define PAGE 4096UL
-#define PAGES_MAX (1UL << 20)
+#define PAGES_MAX 1048576UL
 
 static void die(const char *what)
 {
