@@ -9,6 +9,9 @@
 #include "compat.h"
 #include "fault.h"
 
+/* How long a reason may come later than the end that it is for. */
+#define LAST_WORDS (HZ / 5)
+
 /* How often a source asks whether the other end is attached by now. */
 #define ATTACH_INTERVAL (HZ / 5)
 
@@ -190,10 +193,18 @@ int kvmft_channel_reply(struct kvmft_channel *channel, u8 type, const u8 *body,
 /**
  * kvmft_channel_lost() - why isn't the other end attached any more?
  * @channel: the channel
- * @verdict: result; as it was, if there is nothing to tell
+ * @verdict: what the data connection knows; more than that, if there is more
+ *
+ * An end without a word is mostly followed by one on the control connection.
+ *
+ * Context: the channel's thread
  */
 void kvmft_channel_lost(struct kvmft_channel *channel, struct kvmft_verdict *verdict)
 {
+	if (!verdict->reason || verdict->reason == KVMFT_REASON_CLOSED)
+		wait_event_interruptible_timeout(channel->wait,
+						 !READ_ONCE(channel->attached) ||
+						 READ_ONCE(channel->offered), LAST_WORDS);
 	spin_lock(&channel->lock);
 	if (channel->lost.reason)
 		*verdict = channel->lost;

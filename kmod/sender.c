@@ -267,8 +267,12 @@ static void end_session(struct kvmft_sender *sender)
 	struct kvmft_primary *primary = sender->primary;
 	struct kvmft_verdict verdict = sender->stream->verdict;
 
-	if (READ_ONCE(primary->closed))
+	if (READ_ONCE(primary->closed)) {
+		kvmft_channel_say_detach(primary->channel.pair,
+					 READ_ONCE(primary->channel.vm),
+					 KVMFT_REASON_GONE);
 		return;
+	}
 	kvmft_channel_lost(&primary->channel, &verdict);
 	kvmft_judge(&verdict, KVMFT_REASON_CLOSED);
 	spin_lock(&primary->vm.lock);

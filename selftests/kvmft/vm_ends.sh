@@ -50,7 +50,7 @@ has_ended()
 {
 	check_events "$1: h1 tells" h1 "changed unprotected vmm-gone,detached unprotected vmm-gone"
 	check "$1: there is no such guest" vm_gone h1
-	check_events "$1: h2 tells" h2 "changed waiting-peer closed"
+	check_events "$1: h2 tells" h2 "changed waiting-peer gone"
 	wait_until 10 users_are h1 "${2:-$none}"
 	check_eq "$1: who has the module, and VMs" "${2:-$none}" "$(users h1)"
 }
@@ -143,7 +143,7 @@ begin "the standby's end"
 on h2 pkill -9 -x flatvmm
 check_events "the standby's end: h2 tells" h2 \
 	"changed unprotected vmm-gone,detached unprotected vmm-gone"
-check_events "the standby's end: h1 tells" h1 "changed held closed"
+check_events "the standby's end: h1 tells" h1 "changed held gone"
 check "the standby's end: nobody has its module" wait_until 10 users_are h2 "$none"
 check "the standby's end: the primary is let go" on h1 ftctl detach g
 makes_output "the standby's end: it makes output" h1

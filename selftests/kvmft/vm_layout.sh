@@ -136,7 +136,7 @@ changes()
 	check_eq "slot $how: that is its state" "unprotected layout" \
 		"$(guest h1 state) $(guest h1 reason)"
 	makes_output "slot $how: it runs on" h1
-	check_events "slot $how: the standby waits" h2 "changed waiting-peer closed"
+	check_events "slot $how: the standby waits" h2 "changed waiting-peer gone"
 	# The standby has the old memory, and its primary the new.
 	on h1 ftctl detach g
 	on h1 ftctl attach g pair alpha pid "$(<"$scratch/vmm_h1")"

@@ -67,6 +67,7 @@ cuts()
 		else
 			# Once is enough, since it takes a second.
 			is_held "$mode, cut $n"
+			check_eq "$mode, cut $n: that is why" timeout "$(guest h1 reason)"
 		fi
 		"$LAB" heal
 		is_back "$mode, cut $n"
@@ -126,6 +127,7 @@ is_back "thawed"
 
 on h2 pkill -9 -x flatvmm
 is_held "killed"
+check_eq "killed: that is why" gone "$(guest h1 reason)"
 vmm h2 --standby "${options[@]}"
 check "killed: another standby is there" on h2 ftctl attach g pair alpha \
 	pid "$(<"$scratch/vmm_h2")" role standby
