@@ -214,10 +214,12 @@ static bool is_new(u64 ticket)
 	bool new;
 
 	pthread_mutex_lock(&compare.lock);
-	new = compare.saved && ticket && ticket != compare.told;
-	if (new)
+	/* Whoever comes late with an older one has no part in what was saved since. */
+	new = compare.saved && ticket > compare.told;
+	if (new) {
 		compare.told = ticket;
-	compare.saved = false;
+		compare.saved = false;
+	}
 	pthread_mutex_unlock(&compare.lock);
 	return new;
 }
