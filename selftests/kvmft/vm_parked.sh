@@ -28,7 +28,7 @@ start()
 	# shellcheck disable=SC2016
 	on "$1" sh -c '
 		mkdir -p /tmp/$1; cd /tmp/$1; cp "$2" .; shift 2
-		setsid ./flatvmm --control control --guest writer --backing memfd "$@" \
+		setsid ./flatvmm --control control --backing memfd "$@" \
 			>said 2>&1 </dev/null &
 		for n in $(seq 200); do
 			sed -n "s/^ready \([0-9]*\).*/\1/p" said | grep . && exit
@@ -42,12 +42,11 @@ protected_on()
 	[[ $(on "$1" cat "/sys/class/kvmft/vm-$2/state") == protected ]]
 }
 
-# attached NAME MEMORY PAGES: a guest on both hosts, protected.
+# attached NAME OPTIONS...: a guest on both hosts, protected.
 attached()
 {
-	local name=$1 memory=$2 pages=$3 here there
-	here=$(start h1 "$name" --memory "$memory" --pages "$pages" --spin 3000) &&
-		there=$(start h2 "$name" --standby --memory "$memory" --pages "$pages") &&
+	local name=$1 here there
+	here=$(start h1 "$@" --spin 3000) && there=$(start h2 "$@" --standby) &&
 		on h2 ftctl attach "$name" pair alpha pid "$there" role standby &&
 		on h1 ftctl attach "$name" pair alpha pid "$here" mode sync &&
 		wait_until 60 protected_on h1 "$name"
@@ -82,9 +81,10 @@ median()
 
 # --- A guest of 64 MiB and one of 8 GiB, in turns
 
-check "64 MiB: protected" attached small 64M 64
+# The counter writes the same few pages again and again, however much there is.
+check "64 MiB: protected" attached small --memory 64M
 tell small pause
-check "8 GiB: protected" attached large 8G 64
+check "8 GiB: protected" attached large --memory 8G
 tell large pause
 trace_on
 made=0
@@ -130,7 +130,7 @@ on h1 cp "$PLAIN" /tmp/plain
 on h2 sh -c 'exec setsid /tmp/plain take 10.77.1.2 7790 >/tmp/take 2>&1 &'
 wait_until 10 on h1 /tmp/plain send 10.77.1.2 7790 1 1
 for pages in 16 256 1024; do
-	attached g$pages 64M $pages || check "$pages pages: protected" false
+	attached g$pages --guest writer --memory 64M --pages $pages || check "$pages pages: protected" false
 	trace_on
 	enough()
 	{
