@@ -13,7 +13,7 @@
 # shellcheck source=../lib/vmlab.sh
 . "$(dirname "$0")/../lib/vmlab.sh"
 
-ROUNDS=${KVMFT_ROUNDS:-24}
+ROUNDS=${KVMFT_ROUNDS:-10}
 SEED=${KVMFT_SEED:-4711}
 # Rounds after which all is there that the first ones have to make.
 FIRST=5
