@@ -28,7 +28,7 @@ rows=$(
 		msr / --odd msr / [0-9]+ MSRs are here and [0-9]+ there / [0-9]+ MSRs are here and [0-9]+ there
 		tsc / --odd tsc / its TSC runs at .* kHz here and at .* kHz there / its TSC runs at .* kHz here and at .* kHz there
 		pit / --odd pit / KVM's PIT is used here and not used there / KVM's PIT is not used here and used there
-		quirks / --odd quirks / disabled quirks are 0x0 here and 0x8 there / disabled quirks are 0x8 here and 0x0 there
+		quirks / --odd quirks / disabled quirks are 0x[0-9a-f]* here and 0x[0-9a-f]* there / disabled quirks are 0x[0-9a-f]* here and 0x[0-9a-f]* there
 		switch / --odd switch / KVM_CAP_EXCEPTION_PAYLOAD is off here and on there / KVM_CAP_EXCEPTION_PAYLOAD is on here and off there
 	END
 )
