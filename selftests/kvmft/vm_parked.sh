@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# needs: hosts=2 nodebug timeout=300
+# needs: hosts=2 nodebug long timeout=300
 #
 # For how long a guest stands still: no longer when it is larger, if it writes as
 # much; and beside what the same bytes take over a plain TCP connection.
