@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# needs: hosts=2 long timeout=600
+# needs: hosts=2 timeout=600
 #
 # Guests are protected, and go on from the last commit: each row of selftests/flat/matrix.
 # In each epoch memory is compared byte by byte, at promotion by its hash, and outputs

@@ -26,6 +26,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pty.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -444,6 +445,24 @@ static void hold_vm(void)
 		pause();
 }
 
+/*
+ * Under TCG any processor that restores its FPU writes to a word of the first processor's
+ * that also holds its global interrupt flag and what else SVM has (cpu_clear_ignne() of
+ * QEMU, without a lock). So guests on the first processor lose VM exits now and then: the
+ * guest or the host dies of it, or the processor sleeps for ever. Therefore hosts have one
+ * processor more than was asked for, and what runs in them stays off the first one.
+ */
+static void leave_first_cpu(void)
+{
+	cpu_set_t cpus;
+
+	if (sched_getaffinity(0, sizeof(cpus), &cpus))
+		return;
+	CPU_CLR(0, &cpus);
+	if (CPU_COUNT(&cpus))
+		sched_setaffinity(0, sizeof(cpus), &cpus);
+}
+
 /* One write(2), no stdio: /dev/kmsg can't seek, which dprintf() insists on. */
 static void tell_kernel(const char *path, const char *text)
 {
@@ -465,6 +484,7 @@ int main(int argc, char **argv)
 		hold_vm();
 
 	signal(SIGPIPE, SIG_IGN);
+	leave_first_cpu();
 	tell_kernel("/proc/self/oom_score_adj", "-1000");
 	sock = listen_on(AGENT_PORT);
 	if (sock < 0) {

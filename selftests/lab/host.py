@@ -81,6 +81,8 @@ class Host:
         cmdline = ["console=ttyS0", "loglevel=5", "panic=-1", "norandmaps", "mitigations=off",
                    "tsc=reliable", f"tsc_early_khz={c['tsc_khz']}",
                    f"lab.name={self.name}", f"lab.nr={self.nr}", f"lab.tree={c['tree']}"]
+        # Guests must not run on the first one; see leave_first_cpu() in agent.c.
+        cpus = c["smp"] + 1
         shares = {"root": "/", "tree": c["tree"]}
         if c["modules"]:
             shares["modules"] = c["modules"]
@@ -88,7 +90,7 @@ class Host:
         cmd = ["qemu-system-x86_64", "-name", f"{c['lab']}/{self.name}", "-nodefaults", "-no-user-config",
                "-display", "none", "-no-reboot",
                "-machine", "q35", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max",
-               "-smp", str(c["smp"]), "-m", c["mem"],
+               "-smp", str(cpus), "-m", c["mem"],
                "-kernel", c["image"], "-initrd", c["initramfs"],
                "-append", " ".join(cmdline + c["append"]),
                "-chardev", f"socket,id=con,path={self.console_socket},server=on,wait=off,"
