@@ -46,6 +46,7 @@
 #define MAX_FRAME	0x100000
 #define MAX_STRINGS	4096
 #define DRAIN_READS	20
+#define HANG_UP_MS	10000
 
 enum frame_type {
 	FRAME_RUN = 'R',
@@ -351,6 +352,20 @@ static void drain(struct session *s, int *fd, enum frame_type type)
 	}
 }
 
+/*
+ * A socket that is closed while something is unread in it, such as the end of the input,
+ * resets its connection, and what wasn't sent by then is lost: the end of the output.
+ */
+static void hang_up(int sock)
+{
+	struct pollfd p = { sock, POLLIN, 0 };
+	char unread[4096];
+
+	shutdown(sock, SHUT_WR);
+	while (poll(&p, 1, HANG_UP_MS) > 0 && read(sock, unread, sizeof(unread)) > 0)
+		continue;
+}
+
 static void serve(int sock)
 {
 	struct session s = { .sock = sock, .in = -1, .out = -1, .err = -1 };
@@ -381,6 +396,7 @@ static void serve(int sock)
 	drain(&s, &s.err, FRAME_STDERR);
 	status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 	send_frame(sock, FRAME_EXIT, &status, sizeof(status));
+	hang_up(sock);
 }
 
 static void console_shell(void)
