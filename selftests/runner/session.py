@@ -4,8 +4,8 @@
 import contextlib
 import math
 import os
-import signal
 import subprocess
+import threading
 import time
 
 import client
@@ -120,19 +120,21 @@ class Session:
             result.log += f"--- kernel log of {name} ---\n{log}"
         return fit and not tainted & BAD_TAINTS and not splats
 
-    def judge(self, result, mark):
-        """Looks at all hosts after a test, and starts afresh those that the test
-        broke.  Raises LabError if one doesn't come back."""
+    def judge(self, result, mark, hosts=None):
+        """Looks at all hosts after a test, or at those that it had, and starts afresh those
+        that the test broke.  Raises LabError if one doesn't come back."""
         if not self.lab:
             return
+        hosts = hosts or list(self.lab.states())
         if result.test.place == "hosts":
             try:
                 self._tidy()
             except (client.LabError, remote.Lost, remote.Expired) as e:
                 result.fail(f"can't tidy up: {e}")
                 result.doubt = True
-        unfit = [name for name, state in self.lab.states().items()
-                 if state != "up" or not self._judge_host(name, result, mark)]
+        states = self.lab.states()
+        unfit = [name for name in hosts
+                 if states[name] != "up" or not self._judge_host(name, result, mark)]
         for name in unfit:
             state = self.lab.states()[name]
             log = self._new_log(name)
@@ -146,7 +148,7 @@ class Session:
             if state != "dead" and state != "up" and "breaks" not in result.test.flags:
                 result.fail(f"{name} was left {state}")
         if "breaks" in result.test.flags or result.doubt:
-            unfit = list(self.lab.states())
+            unfit = hosts
         # The offsets stay: what comes until the power is off, and the next boot, is
         # judged with the next test.
         self._restart(unfit)
@@ -179,8 +181,9 @@ class Session:
         return [RUN_TEST, os.path.join(client.BUILD, "selftests"), self.suite,
                 test.program, str(timeout)], timeout + GRACE * self.scale
 
-    def run(self, test, seed=0):
-        """Runs one test; everything that goes wrong is in the result."""
+    def run(self, test, seed=0, host="h1"):
+        """Runs one test, in this host if it takes one; everything that goes wrong is in
+        the result."""
         result = Result(test)
         started = time.monotonic()
         argv, patience = self._command(test)
@@ -190,7 +193,7 @@ class Session:
                 module = test.needs["module"]
                 argv.append(env[f"KVMFT_KO_{module.upper()}"] if module != "none" else module)
                 env["PATH"] = f"{client.BUILD}/tools:" + client.HOST_ENV["PATH"]
-                status = self._in_host("h1", argv, env, patience, result)
+                status = self._in_host(host, argv, env, patience, result)
             else:
                 status = self._on_machine(argv, env, patience, result)
             result.points[:0] = tap.parse(result.output, test.name)
@@ -221,15 +224,18 @@ class Session:
         with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, env=env,
                               start_new_session=True) as process, _guard(process.pid):
-            signal.alarm(math.ceil(patience))
+            expired = threading.Event()
+            timer = threading.Timer(patience, _expire, (process.pid, expired))
+            timer.start()
             try:
                 for line in process.stdout:
                     self._take(result, line)
-                return process.wait()
-            except TimeoutError as e:
-                raise remote.Expired(f"not done after {patience:g} s") from e
+                status = process.wait()
             finally:
-                signal.alarm(0)
+                timer.cancel()
+            if expired.is_set():
+                raise remote.Expired(f"not done after {patience:g} s")
+            return status
 
     def find_leaks(self, result):
         """Under a debug kernel: asks kmemleak, with the module gone."""
@@ -254,6 +260,12 @@ pkill -KILL -s "$1"
 """
 
 
+def _expire(sid, expired):
+    expired.set()
+    subprocess.run(["sh", "-c", GUARD, "guard", str(sid)], stdin=subprocess.DEVNULL,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+
+
 @contextlib.contextmanager
 def _guard(sid):
     with subprocess.Popen(["sh", "-c", GUARD, "guard", str(sid)], stdin=subprocess.PIPE,
@@ -271,10 +283,3 @@ def _bytes(size):
 
 def _spec(kernel):
     return kernel.release if kernel.packaged else os.path.dirname(kernel.build)
-
-
-def _timed_out(_signal, _frame):
-    raise TimeoutError
-
-
-signal.signal(signal.SIGALRM, _timed_out)
