@@ -166,7 +166,7 @@ static int make_area(struct kvmft_vmm *vmm, struct kvmft_bind *bind)
 	vmm->args = place(&end, PAGE_SIZE);
 	vmm->windows = place(&end, (1 + bind->vcpus) * (u64)KVMFT_WINDOW_SIZE);
 
-	area = vmalloc_user(end);
+	area = __vmalloc(end, GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 	if (!area)
 		return -ENOMEM;
 	vmm->area = area;
@@ -298,6 +298,17 @@ static const struct vm_operations_struct area_ops = {
 	.mremap = area_mremap,
 };
 
+static int insert_area(struct kvmft_vmm *vmm, struct vm_area_struct *vma)
+{
+	u64 offset;
+	int err = 0;
+
+	for (offset = 0; offset < vmm->area_size && !err; offset += PAGE_SIZE)
+		err = vm_insert_page(vma, vma->vm_start + offset,
+				     vmalloc_to_page((void *)vmm->area + offset));
+	return err;
+}
+
 /**
  * kvmft_vmm_map() - map the area
  * @vmm: the VMM
@@ -325,7 +336,7 @@ int kvmft_vmm_map(struct kvmft_vmm *vmm, struct vm_area_struct *vma)
 
 	/* A child is another process; it has no part in this, whatever it asks for. */
 	kvmft_vma_flags(vma, VM_IO | VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP);
-	err = remap_vmalloc_range(vma, vmm->area, 0);
+	err = insert_area(vmm, vma);
 	if (err) {
 		spin_lock(&vmm->lock);
 		vmm->user = 0;
