@@ -416,14 +416,13 @@ int kvmft_pair_del_doit(struct sk_buff *skb, struct genl_info *info)
 	if (err)
 		return err;
 	pair = kvmft_pairs_find(genl_info_net(info), name);
-	used = pair && kvmft_vms_use(pair);
+	used = pair && !kvmft_vms_leave(pair);
 	kvmft_pair_put(pair);
 	if (used) {
 		NL_SET_ERR_MSG_ATTR(info->extack, info->attrs[KVMFT_A_PAIR_NAME],
 				    "a guest is attached to this pair; 'ftctl detach' it first");
 		return -EBUSY;
 	}
-	/* One that is attached in this moment finds the pair closed. */
 	err = kvmft_pairs_del(genl_info_net(info), name);
 	return err ? no_such_pair(info) : 0;
 }

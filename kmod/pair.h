@@ -105,6 +105,7 @@ typedef void (*kvmft_pair_notify_fn)(struct kvmft_pair *pair, u32 event,
  * @thread: Keeps the link; link's.
  * @listener: What accepts, or NULL; link's.
  * @wait: Where @thread waits when it has no connection.
+ * @leaving: It is about to be deleted; belongs to the registry of guests.
  * @channels_lock: Protects the following three.
  * @channels: Guests of this pair.
  * @next_vm: For the number of the next source.
@@ -133,6 +134,7 @@ struct kvmft_pair {
 	struct task_struct *thread;
 	struct kvmft_listener *listener;
 	wait_queue_head_t wait;
+	bool leaving;
 	struct mutex channels_lock;	/* the following three */
 	struct list_head channels;
 	u32 next_vm;

@@ -203,6 +203,7 @@ int kvmft_vm_init(struct kvmft_vm *vm, const struct kvmft_vm_ops *ops,
 	kref_init(&vm->ref);
 	INIT_LIST_HEAD(&vm->list);
 	spin_lock_init(&vm->lock);
+	mutex_init(&vm->telling);
 	vm->ops = ops;
 	vm->notify = notify;
 	vm->net = pair->net;
@@ -375,9 +376,26 @@ bool kvmft_vm_enter(struct kvmft_vm *vm, u32 state,
 		trace_kvmft_vm_state(vm->name, state, verdict ? verdict->reason : 0);
 		pr_info("guest %s: %s%s%s\n", vm->name, kvmft_vm_state_name(state),
 			verdict ? ": " : "", verdict ? verdict->text : "");
-		vm->notify(vm, KVMFT_VM_CHANGED);
+		mutex_lock(&vm->telling);
+		if (!vm->finished)
+			vm->notify(vm, KVMFT_VM_CHANGED);
+		mutex_unlock(&vm->telling);
 	}
 	return !final;
+}
+
+/**
+ * kvmft_vm_finish() - tell that the guest isn't attached any more, and nothing after that
+ * @vm: the guest
+ *
+ * Threads of its VMM may still be in the hook, and find that something fails.
+ */
+void kvmft_vm_finish(struct kvmft_vm *vm)
+{
+	mutex_lock(&vm->telling);
+	vm->notify(vm, KVMFT_VM_DETACHED);
+	vm->finished = true;
+	mutex_unlock(&vm->telling);
 }
 
 /* Eight classes for each power of two. */

@@ -12,6 +12,7 @@
 #include <linux/kref.h>
 #include <linux/kvmft.h>
 #include <linux/list.h>
+#include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include <net/net_namespace.h>
 
@@ -58,6 +59,7 @@ struct kvmft_vm_progress {
  * @ticket: Is there such a ticket, and may it leave? 1, 0, or -ENOENT.
  * @progress: Tell how it is.
  * @set: Change mode and convergence: 0 or a negative errno.
+ * @waiting: A thread of the VMM's has waited for a second for a standstill's end.
  * @stop: End all threads, and let vcpus go. Once.
  * @release: The last reference is gone.
  */
@@ -66,6 +68,7 @@ struct kvmft_vm_ops {
 	int (*ticket)(struct kvmft_vm *vm, u64 ticket);
 	void (*progress)(struct kvmft_vm *vm, struct kvmft_vm_progress *progress);
 	int (*set)(struct kvmft_vm *vm, u32 mode, bool converge);
+	void (*waiting)(struct kvmft_vm *vm);
 	void (*stop)(struct kvmft_vm *vm);
 	void (*release)(struct kvmft_vm *vm);
 };
@@ -123,6 +126,9 @@ struct kvmft_vm_config {
  * @vcpu_files: Files of its vcpus, in the order of KVM.
  * @hooked: Which of them have a thread in the hook.
  * @counters: By &enum kvmft_a_counter; what isn't counted there is 0.
+ * @ending: Somebody is letting it go; under the registry's lock.
+ * @telling: Serializes what is told of it.
+ * @finished: Nothing is told any more, its network namespace may be gone; under @telling.
  * @lock: Protects all that follows.
  * @state: &enum kvmft_vm_state.
  * @verdict: Why.
@@ -151,6 +157,9 @@ struct kvmft_vm {
 	struct file **vcpu_files;
 	DECLARE_BITMAP(hooked, KVMFT_VCPUS_MAX);
 	atomic64_t counters[KVMFT_A_COUNTER_MAX + 1];
+	bool ending;
+	struct mutex telling;	/* events, see there */
+	bool finished;
 
 	spinlock_t lock;	/* what follows */
 	u32 state;
@@ -173,6 +182,7 @@ int kvmft_vm_compare(struct kvmft_vm *vm, const struct kvmft_wire_header *header
 u32 kvmft_vm_state(struct kvmft_vm *vm);
 bool kvmft_vm_enter(struct kvmft_vm *vm, u32 state,
 		    const struct kvmft_verdict *verdict);
+void kvmft_vm_finish(struct kvmft_vm *vm);
 void kvmft_vm_add_time(struct kvmft_vm *vm, u64 ns);
 u64 kvmft_vm_percentile(struct kvmft_vm *vm, u32 percent);
 

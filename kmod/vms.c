@@ -3,6 +3,7 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/string.h>
+#include <linux/wait.h>
 #include <net/net_namespace.h>
 
 #include "compat.h"
@@ -13,29 +14,38 @@
 #include "vmm.h"
 #include "vms.h"
 
-/* All guests of all network namespaces. */
+/* All guests of all network namespaces, and those that somebody is letting go. */
 static DEFINE_MUTEX(vms_lock);
 static LIST_HEAD(vms);
+static LIST_HEAD(ending);
 /* Changes with each that comes or goes, so that a dump can tell. */
 static unsigned int vms_generation = 1;
+/* How many have ended; who waits for one to end looks at this. */
+static unsigned long vms_ended;
+static DECLARE_WAIT_QUEUE_HEAD(ended);
 
-static struct kvmft_vm *find(struct net *net, const char *name)
+static struct kvmft_vm *find_in(struct list_head *list, struct net *net, const char *name)
 {
 	struct kvmft_vm *vm;
 
 	lockdep_assert_held(&vms_lock);
-	list_for_each_entry(vm, &vms, list) {
-		if (net_eq(vm->net, net) && !strcmp(vm->name, name))
+	list_for_each_entry(vm, list, list) {
+		if (net_eq(vm->net, net) && (!name || !strcmp(vm->name, name)))
 			return vm;
 	}
 	return NULL;
 }
 
+static struct kvmft_vm *find(struct net *net, const char *name)
+{
+	return find_in(&vms, net, name);
+}
+
 /*
- * From now on the VMM's threads find it; the VMM holds a reference. It has no other one:
- * kvmft_vm_init() has looked, and whoever attaches does so under the lock.
+ * From now on the VMM's threads find it; the VMM holds a reference. kvmft_vm_init() has
+ * looked whether it has another one, but much may have happened since.
  */
-static int give_to_vmm(struct kvmft_vm *vm)
+static int give_to_vmm(struct kvmft_vm *vm, struct kvmft_verdict *verdict)
 {
 	struct kvmft_vmm *vmm = vm->vmm;
 	int err = 0;
@@ -44,9 +54,14 @@ static int give_to_vmm(struct kvmft_vm *vm)
 	spin_lock(&vmm->lock);
 	if (vmm->dead)
 		err = -ESRCH;
+	else if (vmm->guest)
+		err = -EBUSY;
 	else
 		vmm->guest = kvmft_vm_get(vm);
 	spin_unlock(&vmm->lock);
+	if (err == -EBUSY)
+		kvmft_judge_saying(verdict, KVMFT_REASON_VMM,
+				   "this VM is attached already, under another name");
 	return err;
 }
 
@@ -65,26 +80,77 @@ static void take_from_vmm(struct kvmft_vm *vm)
 		kvmft_vm_put(vm);
 }
 
-/* Of a guest that was just taken out of the list: by one, once. */
+/* Whoever gets true ends it. */
+static bool begin_end(struct kvmft_vm *vm)
+{
+	lockdep_assert_held(&vms_lock);
+	if (vm->ending)
+		return false;
+	vm->ending = true;
+	list_move_tail(&vm->list, &ending);
+	vms_generation++;
+	return true;
+}
+
 static void end(struct kvmft_vm *vm)
 {
 	vm->ops->stop(vm);
 	take_from_vmm(vm);
 	kvmft_sysfs_del_vm(vm);
-	vm->notify(vm, KVMFT_VM_DETACHED);
+	kvmft_vm_finish(vm);
+	mutex_lock(&vms_lock);
+	list_del_init(&vm->list);
+	WRITE_ONCE(vms_ended, vms_ended + 1);
+	mutex_unlock(&vms_lock);
+	wake_up_all(&ended);
 	kvmft_vm_put(vm);
 }
 
-static bool unlist(struct kvmft_vm *vm)
+/* Returns with the lock, when none of this name is being let go; or an error without it. */
+static int lock_when_ended(struct net *net, const char *name)
 {
-	bool listed;
+	unsigned long before;
+	int err;
 
 	mutex_lock(&vms_lock);
-	listed = !list_empty(&vm->list);
-	list_del_init(&vm->list);
+	while (find_in(&ending, net, name)) {
+		before = vms_ended;
+		mutex_unlock(&vms_lock);
+		err = wait_event_killable(ended, READ_ONCE(vms_ended) != before);
+		if (err)
+			return err;
+		mutex_lock(&vms_lock);
+	}
+	return 0;
+}
+
+/* A guest that nothing is done for yet becomes one that is found. */
+static int publish(struct kvmft_vm *vm, struct kvmft_verdict *verdict)
+{
+	int err;
+
+	err = lock_when_ended(vm->net, vm->name);
+	if (err)
+		return err;
+	if (find(vm->net, vm->name))
+		err = -EEXIST;
+	else if (vm->pair->leaving)
+		err = -ESHUTDOWN;
+	else
+		err = kvmft_sysfs_add_vm(vm);
+	if (err)
+		goto out;
+	err = give_to_vmm(vm, verdict);
+	if (err) {
+		kvmft_sysfs_del_vm(vm);
+		goto out;
+	}
+	list_add_tail(&vm->list, &vms);
 	vms_generation++;
+	kvmft_vm_get(vm);
+out:
 	mutex_unlock(&vms_lock);
-	return listed;
+	return err;
 }
 
 /**
@@ -94,7 +160,8 @@ static bool unlist(struct kvmft_vm *vm)
  * @notify: told about its events
  * @verdict: why not
  *
- * Context: may sleep
+ * Context: may sleep, also for locks that the VMM can keep for long: so nobody else
+ * waits for it
  *
  * Return: 0 or a negative errno, mostly with a verdict
  */
@@ -103,43 +170,34 @@ int kvmft_vms_attach(struct kvmft_pair *pair, const struct kvmft_vm_config *conf
 {
 	bool standby = config->role == KVMFT_VM_STANDBY;
 	struct kvmft_vm *vm;
+	bool there, ends;
 	int err;
 
 	mutex_lock(&vms_lock);
-	if (find(pair->net, config->name)) {
-		mutex_unlock(&vms_lock);
+	there = find(pair->net, config->name);
+	mutex_unlock(&vms_lock);
+	if (there)
 		return -EEXIST;
-	}
 	vm = standby ? kvmft_standby_attach(pair, config, notify, verdict) :
 		       kvmft_primary_attach(pair, config, notify, verdict);
-	if (IS_ERR(vm)) {
-		mutex_unlock(&vms_lock);
+	if (IS_ERR(vm))
 		return PTR_ERR(vm);
+	err = publish(vm, verdict);
+	if (err) {
+		kvmft_vm_put(vm);
+		return err;
 	}
-	err = kvmft_sysfs_add_vm(vm);
-	if (err)
-		goto err_stop;
-	err = give_to_vmm(vm);
-	if (err)
-		goto err_sysfs;
-	list_add_tail(&vm->list, &vms);
-	vms_generation++;
-	kvmft_vm_get(vm);
-	mutex_unlock(&vms_lock);
 
 	notify(vm, KVMFT_VM_ATTACHED);
 	err = standby ? kvmft_standby_begin(vm, config->ceiling, verdict) :
 			kvmft_primary_begin(vm, verdict);
-	if (err && unlist(vm))
-		end(vm);
-	kvmft_vm_put(vm);
-	return err;
-
-err_sysfs:
-	kvmft_sysfs_del_vm(vm);
-err_stop:
-	mutex_unlock(&vms_lock);
-	vm->ops->stop(vm);
+	if (err) {
+		mutex_lock(&vms_lock);
+		ends = begin_end(vm);
+		mutex_unlock(&vms_lock);
+		if (ends)
+			end(vm);
+	}
 	kvmft_vm_put(vm);
 	return err;
 }
@@ -159,10 +217,8 @@ int kvmft_vms_detach(struct net *net, const char *name)
 
 	mutex_lock(&vms_lock);
 	vm = find(net, name);
-	if (vm) {
-		list_del_init(&vm->list);
-		vms_generation++;
-	}
+	if (vm)
+		begin_end(vm);
 	mutex_unlock(&vms_lock);
 	if (!vm)
 		return -ENOENT;
@@ -217,28 +273,23 @@ void kvmft_vms_vmm_gone(struct kvmft_vmm *vmm)
 {
 	struct kvmft_verdict verdict = { 0 };
 	struct kvmft_vm *vm;
+	bool ours;
 
 	mutex_lock(&vms_lock);
 	vm = kvmft_vms_of(vmm);
-	if (vm && list_empty(&vm->list)) {
-		/* Somebody is letting it go; that takes it from the VMM at the end. */
-		kvmft_vm_put(vm);
-		vm = NULL;
-		mutex_unlock(&vms_lock);
-		wait_event(vmm->wait, !READ_ONCE(vmm->guest));
-		return;
-	}
-	if (vm) {
-		list_del_init(&vm->list);
-		vms_generation++;
-	}
+	ours = vm && begin_end(vm);
 	mutex_unlock(&vms_lock);
 	if (!vm)
 		return;
-	kvmft_judge(&verdict, KVMFT_REASON_VMM_GONE);
-	kvmft_vm_enter(vm, KVMFT_VM_UNPROTECTED, &verdict);
-	end(vm);
+	if (ours) {
+		kvmft_judge(&verdict, KVMFT_REASON_VMM_GONE);
+		kvmft_vm_enter(vm, KVMFT_VM_UNPROTECTED, &verdict);
+		end(vm);
+	}
 	kvmft_vm_put(vm);
+	/* Somebody else who is letting it go takes it from the VMM at the end. */
+	if (!ours)
+		wait_event(vmm->wait, !READ_ONCE(vmm->guest));
 }
 
 /**
@@ -273,12 +324,12 @@ int kvmft_vms_walk(struct net *net, unsigned long *position,
 }
 
 /**
- * kvmft_vms_use() - does a guest use this pair?
- * @pair: the pair
+ * kvmft_vms_leave() - have no guest attached to a pair any more
+ * @pair: the pair, which is about to be deleted
  *
- * Return: whether one does
+ * Return: whether that is so; false if it has one
  */
-bool kvmft_vms_use(struct kvmft_pair *pair)
+bool kvmft_vms_leave(struct kvmft_pair *pair)
 {
 	struct kvmft_vm *vm;
 	bool used = false;
@@ -286,29 +337,31 @@ bool kvmft_vms_use(struct kvmft_pair *pair)
 	mutex_lock(&vms_lock);
 	list_for_each_entry(vm, &vms, list)
 		used |= vm->pair == pair;
+	if (!used)
+		pair->leaving = true;
 	mutex_unlock(&vms_lock);
-	return used;
+	return !used;
 }
 
+/* Nothing of its guests is left, whoever lets them go, since nobody keeps it for them. */
 static void __net_exit vms_net_exit(struct net *net)
 {
-	struct kvmft_vm *vm, *found;
+	struct kvmft_vm *vm, *other;
+	unsigned long before;
 
 	do {
-		found = NULL;
 		mutex_lock(&vms_lock);
-		list_for_each_entry(vm, &vms, list) {
-			if (net_eq(vm->net, net)) {
-				found = vm;
-				list_del_init(&vm->list);
-				vms_generation++;
-				break;
-			}
-		}
+		vm = find_in(&vms, net, NULL);
+		if (vm)
+			begin_end(vm);
+		other = find_in(&ending, net, NULL);
+		before = vms_ended;
 		mutex_unlock(&vms_lock);
-		if (found)
-			end(found);
-	} while (found);
+		if (vm)
+			end(vm);
+		else if (other)
+			wait_event(ended, READ_ONCE(vms_ended) != before);
+	} while (other);
 }
 
 static struct pernet_operations vms_net_ops = {

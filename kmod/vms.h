@@ -22,7 +22,7 @@ int kvmft_vms_detach(struct net *net, const char *name);
 struct kvmft_vm *kvmft_vms_find(struct net *net, const char *name);
 int kvmft_vms_walk(struct net *net, unsigned long *position,
 		   unsigned int *generation, kvmft_vms_fn take, void *context);
-bool kvmft_vms_use(struct kvmft_pair *pair);
+bool kvmft_vms_leave(struct kvmft_pair *pair);
 
 struct kvmft_vm *kvmft_vms_of(struct kvmft_vmm *vmm);
 void kvmft_vms_vmm_gone(struct kvmft_vmm *vmm);
