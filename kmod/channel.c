@@ -239,6 +239,8 @@ static void say_attach(struct kvmft_channel *channel)
 	bool asked;
 
 	spin_lock(&channel->lock);
+	/* An attachment of before has no data connection; the answer to this one counts. */
+	WRITE_ONCE(channel->attached, false);
 	asked = channel->asked;
 	channel->asked = true;
 	spin_unlock(&channel->lock);

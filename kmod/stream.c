@@ -378,8 +378,10 @@ static bool outcome_changed(struct kvmft_stream *stream)
 	struct kvmft_outcome outcome;
 
 	kvmft_channel_outcome(channel, &outcome);
-	return outcome.acked_epoch >= stream->epoch ||
-	       outcome.aborted_epoch == stream->epoch ||
+	return (outcome.acked_generation == stream->generation &&
+		outcome.acked_epoch >= stream->epoch) ||
+	       (outcome.aborted_generation == stream->generation &&
+		outcome.aborted_epoch == stream->epoch) ||
 	       !READ_ONCE(channel->attached) || kvmft_channel_stopping(channel) ||
 	       READ_ONCE(stream->conn->cut);
 }
