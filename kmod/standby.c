@@ -173,7 +173,8 @@ static void load_devices(struct kvmft_standby *standby, struct kvmft_hook *hook)
 	const void *data;
 	u64 len;
 
-	if (hook->flags & KVMFT_HOOK_STATE) {
+	/* An answer to what another attachment has asked is none. */
+	if (hook->flags & KVMFT_HOOK_STATE && standby->loading) {
 		kvmft_vm_enter(vm, KVMFT_VM_PROMOTED, NULL);
 		WRITE_ONCE(vm->vmm->area->state, KVMFT_AREA_IDLE);
 		WRITE_ONCE(vm->vmm->waits, false);
@@ -189,6 +190,7 @@ static void load_devices(struct kvmft_standby *standby, struct kvmft_hook *hook)
 		return;
 	}
 	memcpy((void *)vm->vmm->area + vm->vmm->device_state, data, len);
+	standby->loading = true;
 	hook->action = KVMFT_ACTION_LOAD;
 	hook->state_len = len;
 	hook->reason = standby->reason;

@@ -59,6 +59,7 @@ enum kvmft_standby_phase {
  * @done: Vcpus that have done what the phase asks.
  * @done_count: How many.
  * @reason: Why it was promoted.
+ * @loading: The VMM was given its device state; the first vcpu's own.
  * @torn: A full copy has begun and isn't committed: its memory is of no use.
  * @copied: Bytes of a full copy that have come.
  * @closed: It is being stopped.
@@ -83,6 +84,7 @@ struct kvmft_standby {
 	unsigned long done[BITS_TO_LONGS(KVMFT_VCPUS_MAX)];
 	u32 done_count;
 	u32 reason;
+	bool loading;
 	bool torn;
 	u64 copied;
 	bool closed;
