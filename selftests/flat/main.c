@@ -175,7 +175,7 @@ static void bind_kvmft(void)
 		die("mapping the area");
 	vmm.state = (char *)vmm.area + vmm.area->device_state;
 	vmm.state_max = vmm.area->state_max;
-	vmm.one_call = vmm.options.vcpus == 1 && !vmm.options.guest->device;
+	vmm.one_call = vmm.options.vcpus == 1;
 }
 
 static const char usage[] =

@@ -79,6 +79,7 @@ static u32 reasons(struct vcpu *vcpu, u64 *state_len)
 		return flags;
 	flags |= KVMFT_HOOK_OUTPUT;
 	if (vmm.one_call && vmm.area->state == KVMFT_AREA_PROTECTED) {
+		vcpu->entered = __atomic_load_n(&vmm.area->entered, __ATOMIC_SEQ_CST);
 		*state_len = state_save(*state_len);
 		flags |= KVMFT_HOOK_STATE;
 	}
@@ -101,7 +102,7 @@ static struct kvmft_hook call(struct vcpu *vcpu, u32 flags, u64 state_len)
 	for (;;) {
 		hook = (struct kvmft_hook){
 			.size = sizeof(hook), .vcpu = vcpu->id, .flags = flags,
-			.state_len = breach_state_len(state_len),
+			.state_len = breach_state_len(state_len), .entered = vcpu->entered,
 		};
 		vcpu->hooks.calls += flags || vmm.area->park;
 		if (!ask(vcpu, &hook))

@@ -19,6 +19,7 @@
  * @state: What devices keep for it.
  * @output: It has put output into the outbox that has no ticket.
  * @ring_full: KVM said so.
+ * @entered: What the area's was before the device state was saved.
  * @loading: It has taken the device state, and is about to say so.
  * @still: It isn't in the guest, nor emulating.
  * @thread: Its thread, once there is one.
@@ -30,6 +31,7 @@ struct vcpu {
 	struct kvm_run *run;
 	struct vcpu_state state;
 	bool output, ring_full, loading, still, started;
+	u32 entered;
 	pthread_t thread;
 	struct {
 		u64 calls, emulates, saves, loads, rings_full, interrupts;

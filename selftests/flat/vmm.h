@@ -58,7 +58,7 @@ struct vmm;
  *	scribbles over the area doesn't lead us astray.
  * @hostile: Something does.
  * @loaded: A standby that has taken the device state.
- * @one_call: The device state is sent with the first call: nobody else can change it.
+ * @one_call: The device state is sent with the first call: no other vcpu can change it.
  * @guest_errors: All error bits that the guest has told.
  * @want_pages: What PARAM_PAGES is to be, plus 1; for vcpu 0 to write.
  */

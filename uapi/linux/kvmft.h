@@ -863,9 +863,9 @@ enum kvmft_area_state {
  * @park: Not 0: vcpus have to come to the hook, device threads to wait.
  * @devices: Device threads that are between enter and leave.
  * @vcpus: As bound.
- * @entered: How often a device thread has entered.
+ * @entered: How often a device thread has entered or left.
  * @reserved: 0.
- * @epoch: The epoch that output made now belongs to.
+ * @epoch: The last epoch that was begun. Not a ticket: those come from the hook.
  * @committed: The last epoch that was committed; output with a ticket up to it may leave
  *	while the lease lasts.
  * @lease: CLOCK_BOOTTIME in ns until when it may.
@@ -965,6 +965,8 @@ static inline int kvmft_enter(struct kvmft_area *area, int fd)
  */
 static inline void kvmft_leave(struct kvmft_area *area, int fd)
 {
+	/* What is done by now isn't in a device state that was written meanwhile. */
+	__atomic_fetch_add(&area->entered, 1, __ATOMIC_SEQ_CST);
 	__atomic_fetch_sub(&area->devices, 1, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&area->park, __ATOMIC_SEQ_CST)) {
 		int err = errno;
@@ -987,8 +989,9 @@ static inline void kvmft_leave(struct kvmft_area *area, int fd)
 static inline int kvmft_may_leave(const struct kvmft_area *area, __u64 ticket,
 				  __u64 now)
 {
-	if (!ticket ||
-	    __atomic_load_n(&area->state, __ATOMIC_ACQUIRE) == KVMFT_AREA_IDLE)
+	__u32 state = __atomic_load_n(&area->state, __ATOMIC_ACQUIRE);
+
+	if (!ticket || state == KVMFT_AREA_IDLE || state == KVMFT_AREA_TRACKED)
 		return 1;
 	return ticket <= __atomic_load_n(&area->committed, __ATOMIC_ACQUIRE) &&
 	       now < __atomic_load_n(&area->lease, __ATOMIC_ACQUIRE);
