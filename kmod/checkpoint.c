@@ -235,7 +235,8 @@ int kvmft_checkpoint_send(struct kvmft_sender *sender)
 {
 	struct kvmft_primary *primary = sender->primary;
 	bool async = READ_ONCE(primary->mode) == KVMFT_VM_ASYNC && !sender->full &&
-		     (!sender->by_reference || kvmft_fault(KVMFT_FAULT_AHEAD_COPIES)) &&
+		     (!sender->begun || !sender->by_reference ||
+		      kvmft_fault(KVMFT_FAULT_AHEAD_COPIES)) &&
 		     kvmft_harvest_due(&primary->harvest) <= COPIES_MAX;
 	u64 state_len = gather_state(primary);
 	struct copied *copies = NULL;
@@ -248,12 +249,14 @@ int kvmft_checkpoint_send(struct kvmft_sender *sender)
 		return err;
 	/* Without the memory for copies, this one is as in sync mode. */
 	if (async && !copy_due(sender, &copies, &count)) {
-		err = copy_state(primary, state_len);
-		if (err) {
+		if (!copy_state(primary, state_len)) {
+			let_go(primary);
+		} else {
 			put_copies(primary, copies, count);
-			return err;
+			copies = NULL;
+			kvmft_harvest_failed(&primary->harvest);
+			state_len = gather_state(primary);
 		}
-		let_go(primary);
 	}
 	err = send_rest(sender, copies, count, state_len);
 	if (copies) {

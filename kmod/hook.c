@@ -243,6 +243,16 @@ static bool not_parked(void *context)
 	return !READ_ONCE(vmm->area->park) || READ_ONCE(vmm->dead);
 }
 
+/* Nobody else may be left to notice that it takes too long. */
+static void still_parked(struct kvmft_vmm *vmm)
+{
+	struct kvmft_vm *vm = kvmft_vms_of(vmm);
+
+	if (vm && vm->ops->waiting)
+		vm->ops->waiting(vm);
+	kvmft_vm_put(vm);
+}
+
 static long do_device(struct kvmft_vmm *vmm, unsigned long argument)
 {
 	int err;
@@ -252,10 +262,12 @@ static long do_device(struct kvmft_vmm *vmm, unsigned long argument)
 		wake_up_all(&vmm->wait);
 		return 0;
 	case 1:
-		do {
+		for (;;) {
 			err = kvmft_park_sleep(vmm, not_parked, vmm, jiffies + HZ);
-		} while (err == -ETIMEDOUT);
-		return err;
+			if (err != -ETIMEDOUT)
+				return err;
+			still_parked(vmm);
+		}
 	default:
 		return -EINVAL;
 	}

@@ -563,7 +563,7 @@ u64 kvmft_memory_data(const struct kvmft_memory *memory, u64 number)
  * kvmft_memory_is_hole() - is this page surely zero, and takes no memory?
  * @memory: the snapshot
  * @number: of the page
- * @hole: where the last hole was; to be emptied when something was written since
+ * @hole: where the last hole was; what was written since then isn't known of it
  *
  * Asks once for a hole, however large it is.
  *

@@ -7,6 +7,7 @@
 #include <linux/string.h>
 #include <linux/vmalloc.h>
 
+#include "capture.h"
 #include "compat.h"
 #include "fault.h"
 #include "outgoing.h"
@@ -129,6 +130,8 @@ int kvmft_sender_get(struct kvmft_sender *sender, u32 count)
 	u32 at, run;
 	int got = 0;
 
+	/* What was written since these were taken is due again; before, it is no hole. */
+	sender->hole.end = 0;
 	if (!kvmft_vmm_use(vm->vmm))
 		return -ESRCH;
 	for (at = 0; at < count; at += got) {
@@ -232,9 +235,7 @@ int kvmft_sender_look(struct kvmft_sender *sender)
 
 	if (!kvmft_vmm_use(primary->vm.vmm))
 		return no_memory(sender, -ESRCH);
-	err = kvmft_primary_harvest(primary);
-	/* What was written meanwhile isn't a hole any more. */
-	sender->hole.end = 0;
+	err = kvmft_capture_harvest(primary);
 	kvmft_vmm_unuse(primary->vm.vmm);
 	return err && err != -ESHUTDOWN ? no_memory(sender, err) : err;
 }

@@ -410,16 +410,14 @@ static bool called(void *context)
  * @round: in this round
  * @save: result: it is to save its state; otherwise it may go
  *
- * Return: 0 or -ERESTARTSYS
+ * Return: 0, -ERESTARTSYS for a signal, -ETIMEDOUT after a second of nothing
  */
 int kvmft_park_wait(struct kvmft_park *park, u32 index, u64 round, bool *save)
 {
 	struct staying staying = { park, index, round };
 	int err;
 
-	do {
-		err = kvmft_park_sleep(park->vmm, called, &staying, jiffies + HZ);
-	} while (err == -ETIMEDOUT);
+	err = kvmft_park_sleep(park->vmm, called, &staying, jiffies + HZ);
 	if (err)
 		return err;
 

@@ -94,7 +94,7 @@ bool kvmft_park_abandoned(struct kvmft_park *park);
 bool kvmft_park_stay(struct kvmft_park *park, u32 index, u64 *round);
 int kvmft_park_wait(struct kvmft_park *park, u32 index, u64 round, bool *save);
 
-/* Sleeps until @done is true; 0, or -ERESTARTSYS for a signal. */
+/* Sleeps until @done is true; 0, -ERESTARTSYS for a signal, -ETIMEDOUT at the deadline. */
 int kvmft_park_sleep(struct kvmft_vmm *vmm, bool (*done)(void *context),
 		     void *context, unsigned long deadline);
 

@@ -7,10 +7,9 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 
+#include "capture.h"
 #include "compat.h"
-#include "fault.h"
 #include "primary.h"
-#include "trace.h"
 #include "vmm.h"
 
 /* Pages that are kept for the next checkpoint's copies. */
@@ -31,8 +30,23 @@ void kvmft_primary_area(struct kvmft_primary *primary, u32 state)
 	struct kvmft_vmm *vmm = primary->vm.vmm;
 
 	spin_lock(&primary->vm.lock);
-	if (!primary->closed || state == KVMFT_AREA_IDLE)
+	if (!primary->closed)
 		WRITE_ONCE(vmm->area->state, state);
+	spin_unlock(&primary->vm.lock);
+	kvmft_vmm_tell(vmm);
+}
+
+/* From here on it is over. Once it is stopped, the area may be another guest's. */
+static void close_primary(struct kvmft_primary *primary, bool stop)
+{
+	struct kvmft_vmm *vmm = primary->vm.vmm;
+
+	spin_lock(&primary->vm.lock);
+	if (!primary->stopped)
+		WRITE_ONCE(vmm->area->state, KVMFT_AREA_IDLE);
+	WRITE_ONCE(primary->closed, true);
+	if (stop)
+		WRITE_ONCE(primary->stopped, true);
 	spin_unlock(&primary->vm.lock);
 	kvmft_vmm_tell(vmm);
 }
@@ -48,22 +62,48 @@ void kvmft_primary_area(struct kvmft_primary *primary, u32 state)
 void kvmft_primary_give_up(struct kvmft_primary *primary,
 			   const struct kvmft_verdict *verdict)
 {
+	if (READ_ONCE(primary->closed))
+		return;
+	/* First the word, then the output. */
 	kvmft_vm_enter(&primary->vm, KVMFT_VM_UNPROTECTED, verdict);
-	spin_lock(&primary->vm.lock);
-	primary->closed = true;
-	spin_unlock(&primary->vm.lock);
-	kvmft_primary_area(primary, KVMFT_AREA_IDLE);
+	close_primary(primary, false);
 	kvmft_park_close(&primary->park);
 	wake_up_all(&primary->channel.wait);
 }
 
-static int give_up(struct kvmft_primary *primary, u32 reason, const char *words)
+/**
+ * kvmft_primary_give_up_for() - the same in words
+ * @primary: the guest
+ * @reason: &enum kvmft_reason
+ * @words: what happened
+ *
+ * Return: 0
+ */
+int kvmft_primary_give_up_for(struct kvmft_primary *primary, u32 reason,
+			      const char *words)
 {
 	struct kvmft_verdict verdict = { 0 };
 
 	kvmft_judge_saying(&verdict, reason, "%s", words);
 	kvmft_primary_give_up(primary, &verdict);
 	return 0;
+}
+
+/**
+ * kvmft_primary_abandoned() - give the guest up if nobody brings a standstill to its end
+ * @primary: the guest
+ *
+ * A VMM that breaks the rules doesn't hang its guest. Whoever waits looks now and then.
+ *
+ * Return: whether it was given up
+ */
+bool kvmft_primary_abandoned(struct kvmft_primary *primary)
+{
+	if (!kvmft_park_abandoned(&primary->park))
+		return false;
+	kvmft_primary_give_up_for(primary, KVMFT_REASON_VMM,
+		"a checkpoint was begun, and its leader doesn't come back to the hook");
+	return true;
 }
 
 static struct kvm_vcpu *vcpu_of(struct kvmft_primary *primary, u32 index)
@@ -94,193 +134,11 @@ static int make_complete(struct kvmft_primary *primary, u32 index)
 	return 0;
 }
 
-/* In the vcpu's own thread, while all stand still. */
-static void save_vcpu(struct kvmft_primary *primary, u32 index)
-{
-	struct kvmft_vm *vm = &primary->vm;
-	struct kvmft_verdict verdict = { 0 };
-	struct kvmft_window window;
-	int err;
-
-	kvmft_vmm_window(vm->vmm, 1 + index, &window);
-	err = kvmft_kvmstate_save_vcpu(&vm->kvmstate, vm->vcpu_files[index], &window,
-				       &primary->clock, &primary->lengths[1 + index],
-				       &verdict);
-	if (err) {
-		kvmft_judge(&verdict, KVMFT_REASON_STATE);
-		spin_lock(&vm->lock);
-		if (!primary->failed.reason)
-			primary->failed = verdict;
-		spin_unlock(&vm->lock);
-	}
-	kvmft_park_saved(&primary->park, index);
-}
-
-/* Only now: some of it takes a vcpu's own thread. */
-static int probe(struct kvmft_primary *primary, u32 index,
-		 const struct kvmft_window *window)
-{
-	struct kvmft_vm *vm = &primary->vm;
-	struct kvmft_window own;
-	int err;
-
-	if (primary->probed)
-		return 0;
-	kvmft_vmm_window(vm->vmm, 1 + index, &own);
-	err = kvmft_kvmstate_probe_vm(&vm->kvmstate, vm->vmm->vm_file, window,
-				      &primary->failed) ?:
-	      kvmft_kvmstate_probe_vcpu(&vm->kvmstate, vm->vcpu_files[index], &own,
-					&primary->failed);
-	primary->probed = !err;
-	return err;
-}
-
-static int save_all(struct kvmft_primary *primary, u32 index)
-{
-	struct kvmft_vm *vm = &primary->vm;
-	struct kvmft_window window;
-	int err;
-
-	/* Interrupted, it finds that all this is done. */
-	if (READ_ONCE(primary->park.phase) != KVMFT_PARK_GATHER)
-		goto still;
-	memset(&primary->failed, 0, sizeof(primary->failed));
-	kvmft_vmm_window(vm->vmm, 0, &window);
-	err = kvmft_fault(KVMFT_FAULT_SAVE_STATE) ?:
-	      probe(primary, index, &window) ?:
-	      kvmft_kvmstate_check(&vm->kvmstate, vm->vmm->kvm, &primary->failed) ?:
-	      kvmft_kvmstate_save_vm(&vm->kvmstate, vm->vmm->vm_file, &window,
-				     &primary->clock, &primary->lengths[0],
-				     &primary->failed);
-	if (err) {
-		kvmft_judge(&primary->failed, KVMFT_REASON_STATE);
-		return -EIO;
-	}
-	kvmft_park_save(&primary->park);
-	save_vcpu(primary, index);
-still:
-	err = kvmft_park_still(&primary->park);
-	if (!err && primary->failed.reason)
-		err = -EIO;
-	return err;
-}
-
-/* Is the guest's memory, and are its vcpus, what they were? */
-static int look(struct kvmft_primary *primary)
-{
-	struct kvmft_vm *vm = &primary->vm;
-	struct kvmft_verdict verdict = { 0 };
-
-	if (atomic_read(&vm->vmm->kvm->online_vcpus) != vm->vcpu_count) {
-		kvmft_judge_saying(&verdict, KVMFT_REASON_CONFIG, "it got another vcpu");
-		goto give_up;
-	}
-	switch (kvmft_memory_look(&vm->memory, &verdict)) {
-	case KVMFT_MEMORY_SAME:
-		return 0;
-	case KVMFT_MEMORY_NOT_LOGGED:
-		/* What KVM knew of writes is gone, so all has to be sent again. */
-		if (!kvmft_memory_log(&vm->memory, true)) {
-			kvmft_harvest_everything(&primary->harvest);
-			return 0;
-		}
-		kvmft_judge_saying(&verdict, KVMFT_REASON_LAYOUT,
-				   "the VMM has ended the logging of writes, and it can't begin again");
-		break;
-	case KVMFT_MEMORY_CHANGED:
-		break;
-	}
-give_up:
-	kvmft_primary_give_up(primary, &verdict);
-	return -ESHUTDOWN;
-}
-
-/**
- * kvmft_primary_harvest() - find what anybody knows of writes
- * @primary: the guest
- *
- * The VMM may have changed a slot since somebody looked, and then there is no log of it.
- *
- * Context: with the VMM's address space; may sleep
- *
- * Return: 0; -ESHUTDOWN if the guest was given up; what KVM says
- */
-int kvmft_primary_harvest(struct kvmft_primary *primary)
-{
-	int err = kvmft_harvest_all(&primary->harvest);
-
-	if (err == -ENOENT)
-		err = look(primary) ?: kvmft_harvest_all(&primary->harvest);
-	return err;
-}
-
-/* While none is in KVM_RUN: what the guest on the other host must have, too. */
-static void configure(struct kvmft_primary *primary, u32 index)
-{
-	struct kvmft_window window;
-
-	memset(&primary->failed, 0, sizeof(primary->failed));
-	kvmft_vmm_window(primary->vm.vmm, 0, &window);
-	if (probe(primary, index, &window) ||
-	    kvmft_vm_configure(&primary->vm, &primary->failed)) {
-		kvmft_judge(&primary->failed, KVMFT_REASON_STATE);
-		kvmft_primary_give_up(primary, &primary->failed);
-	}
-	wake_up_all(&primary->channel.wait);
-}
-
 static void set_checkpoint(struct kvmft_primary *primary, enum kvmft_checkpoint phase)
 {
 	spin_lock(&primary->vm.lock);
 	WRITE_ONCE(primary->checkpoint, phase);
 	spin_unlock(&primary->vm.lock);
-}
-
-/* The guest stands still, and the leader has the device state: makes it ready. */
-static int capture(struct kvmft_primary *primary, u32 index,
-		   const struct kvmft_hook *hook)
-{
-	struct kvmft_vm *vm = &primary->vm;
-	u64 before;
-	int err;
-
-	if (hook->state_len > vm->vmm->state_max)
-		return give_up(primary, KVMFT_REASON_VMM,
-			       "its device state is longer than it said");
-	err = look(primary);
-	if (err)
-		return err;
-	err = save_all(primary, index);
-	if (err == -ERESTARTSYS || err == -ESHUTDOWN)
-		return err;
-	if (err == -ETIMEDOUT)
-		return give_up(primary, KVMFT_REASON_VMM, "a vcpu has left the hook");
-	if (err) {
-		kvmft_primary_give_up(primary, &primary->failed);
-		return 0;
-	}
-
-	before = ktime_get_ns();
-	err = kvmft_primary_harvest(primary);
-	kvmft_vm_note(vm, KVMFT_A_COUNTER_HARVEST_LAST, ktime_get_ns() - before);
-	trace_kvmft_harvested(vm->name, primary->park.round,
-			      ktime_get_ns() - primary->park.begun,
-			      kvmft_harvest_due(&primary->harvest));
-	if (err == -ESHUTDOWN)
-		return err;
-	if (err)
-		return give_up(primary, KVMFT_REASON_STATE,
-			       "KVM doesn't tell what was written");
-
-	primary->device_len = hook->state_len;
-	spin_lock(&vm->lock);
-	/* Without protection so far, nothing waits for a link to come back. */
-	WRITE_ONCE(primary->checkpoint, primary->session || primary->synced ?
-					KVMFT_CHECKPOINT_READY :
-					KVMFT_CHECKPOINT_CANCELLED);
-	spin_unlock(&vm->lock);
-	wake_up_all(&primary->channel.wait);
-	return 0;
 }
 
 static bool may_go(void *context)
@@ -325,7 +183,7 @@ static int lead(struct kvmft_primary *primary, u32 index, struct kvmft_hook *hoo
 	if (READ_ONCE(primary->checkpoint) < KVMFT_CHECKPOINT_READY) {
 		err = kvmft_park_gather(&primary->park);
 		if (err == -ETIMEDOUT)
-			err = give_up(primary, KVMFT_REASON_VMM,
+			err = kvmft_primary_give_up_for(primary, KVMFT_REASON_VMM,
 				      "not all of its threads come to the hook");
 		if (err == -ERESTARTSYS)
 			return err;
@@ -334,7 +192,7 @@ static int lead(struct kvmft_primary *primary, u32 index, struct kvmft_hook *hoo
 
 		/* The first time, it is only about what the other guest must have. */
 		if (!primary->vm.config_len) {
-			configure(primary, index);
+			kvmft_capture_config(primary, index);
 			goto out;
 		}
 
@@ -346,7 +204,7 @@ static int lead(struct kvmft_primary *primary, u32 index, struct kvmft_hook *hoo
 			hook->action = KVMFT_ACTION_SAVE;
 			return 0;
 		}
-		err = capture(primary, index, hook);
+		err = kvmft_capture(primary, index, hook);
 		if (err == -ERESTARTSYS)
 			return err;
 	}
@@ -372,9 +230,13 @@ static int follow(struct kvmft_primary *primary, u32 index)
 		return 0;
 	for (;;) {
 		err = kvmft_park_wait(&primary->park, index, round, &save);
+		if (err == -ETIMEDOUT) {
+			kvmft_primary_abandoned(primary);
+			continue;
+		}
 		if (err || !save)
 			return err;
-		save_vcpu(primary, index);
+		kvmft_capture_vcpu(primary, index);
 	}
 }
 
@@ -392,8 +254,12 @@ static bool landed(void *context)
 	       READ_ONCE(primary->park.phase) != KVMFT_PARK_GO;
 }
 
-/* One step of a vcpu in the hook: 0, 1 if there is nothing left to do, or an error. */
-static int step(struct kvmft_primary *primary, u32 index, struct kvmft_hook *hook)
+/*
+ * One step of a vcpu in the hook: 0, 1 if there is nothing left to do, or an error. Only
+ * one that is complete stays.
+ */
+static int step(struct kvmft_primary *primary, u32 index, bool complete,
+		struct kvmft_hook *hook)
 {
 	struct kvmft_park *park = &primary->park;
 	bool output = hook->flags & KVMFT_HOOK_OUTPUT;
@@ -410,6 +276,8 @@ static int step(struct kvmft_primary *primary, u32 index, struct kvmft_hook *hoo
 			return err == -ETIMEDOUT ? 0 : err;
 		}
 	}
+	if (!complete)
+		return 0;
 	if (kvmft_park_lead(park, index, output && output_waits(primary))) {
 		err = lead(primary, index, hook);
 		if (err || hook->action != KVMFT_ACTION_RUN)
@@ -437,6 +305,7 @@ static int primary_hook(struct kvmft_vm *vm, u32 index, struct kvmft_hook *hook)
 {
 	struct kvmft_primary *primary = to_primary(vm);
 	struct kvm_vcpu *vcpu = vcpu_of(primary, index);
+	bool complete;
 	int err;
 
 	if (hook->flags & KVMFT_HOOK_RING_FULL) {
@@ -448,20 +317,23 @@ static int primary_hook(struct kvmft_vm *vm, u32 index, struct kvmft_hook *hook)
 	hook->ticket = 0;
 	for (;;) {
 		hook->action = KVMFT_ACTION_RUN;
-		if (READ_ONCE(primary->park.phase) != KVMFT_PARK_GO ||
-		    (hook->flags & KVMFT_HOOK_OUTPUT && output_waits(primary))) {
+		complete = READ_ONCE(primary->park.phase) != KVMFT_PARK_GO ||
+			   (hook->flags & KVMFT_HOOK_OUTPUT && output_waits(primary));
+		if (complete) {
 			err = make_complete(primary, index);
 			if (err == 1) {
+				/* What the VMM is about to emulate isn't in it. */
+				hook->flags &= ~KVMFT_HOOK_STATE;
 				hook->action = KVMFT_ACTION_EMULATE;
 				return 0;
 			}
 			if (err) {
-				give_up(primary, KVMFT_REASON_STATE,
+				kvmft_primary_give_up_for(primary, KVMFT_REASON_STATE,
 					"a vcpu's last exit can't be completed");
 				return 0;
 			}
 		}
-		err = step(primary, index, hook);
+		err = step(primary, index, complete, hook);
 		if (err < 0)
 			return err;
 		if (hook->action != KVMFT_ACTION_RUN)
@@ -493,6 +365,9 @@ static int primary_ticket(struct kvmft_vm *vm, u64 ticket)
 		may = 1;
 	else if (ticket > primary->epoch)
 		may = -ENOENT;
+	else if (!primary->synced)
+		/* Of an attachment before; this one has given none. */
+		may = 1;
 	else
 		may = ticket <= primary->committed &&
 		      ktime_get_boottime_ns() < primary->lease;
@@ -534,6 +409,11 @@ static int primary_set(struct kvmft_vm *vm, u32 mode, bool converge)
 	return 0;
 }
 
+static void primary_waiting(struct kvmft_vm *vm)
+{
+	kvmft_primary_abandoned(to_primary(vm));
+}
+
 static void empty_rings(void *context)
 {
 	struct kvmft_primary *primary = context;
@@ -545,11 +425,7 @@ static void primary_stop(struct kvmft_vm *vm)
 {
 	struct kvmft_primary *primary = to_primary(vm);
 
-	spin_lock(&vm->lock);
-	WRITE_ONCE(primary->closed, true);
-	WRITE_ONCE(primary->stopped, true);
-	spin_unlock(&vm->lock);
-	kvmft_primary_area(primary, KVMFT_AREA_IDLE);
+	close_primary(primary, true);
 	kvmft_park_close(&primary->park);
 	/* Pairs with kvmft_primary_begin(). */
 	smp_mb();
@@ -583,6 +459,7 @@ static const struct kvmft_vm_ops primary_ops = {
 	.ticket = primary_ticket,
 	.progress = primary_progress,
 	.set = primary_set,
+	.waiting = primary_waiting,
 	.stop = primary_stop,
 	.release = primary_release,
 };
@@ -701,7 +578,6 @@ struct kvmft_vm *kvmft_primary_attach(struct kvmft_pair *pair,
 	/* Tickets of an attachment before mustn't look like some of this one. */
 	primary->epoch = vm->vmm->epoch;
 	primary->committed = primary->epoch;
-	WRITE_ONCE(vm->vmm->area->committed, primary->committed);
 	err = prepare(primary);
 	if (err)
 		goto err_free;
@@ -727,6 +603,7 @@ int kvmft_primary_begin(struct kvmft_vm *vm, struct kvmft_verdict *verdict)
 	struct kvmft_primary *primary = to_primary(vm);
 	int err;
 
+	WRITE_ONCE(vm->vmm->area->committed, primary->committed);
 	/* What the VMM writes is marked from here on, what the guest writes logged. */
 	kvmft_primary_area(primary, KVMFT_AREA_TRACKED);
 	err = kvmft_memory_log(&vm->memory, true);

@@ -2,7 +2,7 @@
 /*
  * primary: a guest that runs here, and whose epochs go to the other host.
  *
- * Contract: its vcpus make checkpoints (primary.c), its channel's thread sends
+ * Contract: its vcpus make checkpoints (primary.c, capture.c), its channel's thread sends
  * them (sender, checkpoint, outgoing). A checkpoint belongs to the vcpu that leads
  * until it is ready; then it is the sender's, until it is done; nothing of it changes
  * meanwhile.
@@ -130,7 +130,9 @@ int kvmft_primary_begin(struct kvmft_vm *vm, struct kvmft_verdict *verdict);
 void kvmft_primary_run(struct kvmft_channel *channel, struct kvmft_conn *conn);
 void kvmft_primary_give_up(struct kvmft_primary *primary,
 			   const struct kvmft_verdict *verdict);
-int kvmft_primary_harvest(struct kvmft_primary *primary);
+int kvmft_primary_give_up_for(struct kvmft_primary *primary, u32 reason,
+			      const char *words);
+bool kvmft_primary_abandoned(struct kvmft_primary *primary);
 void kvmft_primary_area(struct kvmft_primary *primary, u32 state);
 
 #endif /* _KVMFT_PRIMARY_H */

@@ -221,8 +221,11 @@ static int begin_session(struct kvmft_sender *sender)
 	acked = same && outcome.acked_epoch == primary->epoch &&
 		primary->epoch != primary->committed;
 	same = same && outcome.acked_epoch == primary->committed;
-	if (!acked && !same) {
-		/* Whatever it has, ours have to be newer. */
+	if (!primary->synced) {
+		/*
+		 * Whatever it has, ours have to be newer. A guest whose state another one has
+		 * must not take that one's epochs for its own.
+		 */
 		primary->generation = max(primary->generation, outcome.acked_generation);
 		primary->epoch = max(primary->epoch, outcome.acked_epoch);
 	}
@@ -286,17 +289,6 @@ static void end_session(struct kvmft_sender *sender)
 		kvmft_vm_enter(&primary->vm, KVMFT_VM_WAITING_PEER, &verdict);
 }
 
-/* A VMM that breaks the rules doesn't hang its guest. */
-static int abandon(struct kvmft_sender *sender)
-{
-	struct kvmft_verdict verdict = { 0 };
-
-	kvmft_judge_saying(&verdict, KVMFT_REASON_VMM,
-			   "a checkpoint was begun, and its leader doesn't come back to the hook");
-	kvmft_primary_give_up(sender->primary, &verdict);
-	return -ESHUTDOWN;
-}
-
 static int one_step(struct kvmft_sender *sender)
 {
 	struct kvmft_primary *primary = sender->primary;
@@ -311,9 +303,11 @@ static int one_step(struct kvmft_sender *sender)
 		return -ECONNABORTED;
 	if (READ_ONCE(primary->checkpoint) == KVMFT_CHECKPOINT_READY)
 		return 0;
-	if (kvmft_park_abandoned(&primary->park))
-		return abandon(sender);
-	if (READ_ONCE(primary->owed))
+	if (kvmft_primary_abandoned(primary))
+		return -ESHUTDOWN;
+	/* Also for the end of a full copy, if the standstill for it was called off. */
+	if ((READ_ONCE(primary->owed) || sender->full) &&
+	    READ_ONCE(primary->park.phase) == KVMFT_PARK_GO)
 		kvmft_park_call(&primary->park);
 	return kvmft_sender_ahead(sender);
 }
@@ -337,10 +331,6 @@ void kvmft_primary_run(struct kvmft_channel *channel, struct kvmft_conn *conn)
 					 !READ_ONCE(channel->attached));
 		return;
 	}
-	spin_lock(&primary->vm.lock);
-	primary->session = true;
-	spin_unlock(&primary->vm.lock);
-
 	sender = kvzalloc(sizeof(*sender), GFP_KERNEL);
 	if (sender)
 		sender->stream = kvmft_stream_alloc(channel, conn);
@@ -352,6 +342,9 @@ void kvmft_primary_run(struct kvmft_channel *channel, struct kvmft_conn *conn)
 		return;
 	}
 	sender->primary = primary;
+	spin_lock(&primary->vm.lock);
+	primary->session = true;
+	spin_unlock(&primary->vm.lock);
 	err = compare(sender) ?: begin_session(sender);
 	if (err == -ESTALE)
 		stay_held(sender);

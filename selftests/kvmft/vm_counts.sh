@@ -183,20 +183,24 @@ done
 declare -A advanced left
 
 "$LAB" delay h1 repl 20ms
-for mode in sync async; do
-	both --guest writer --memory 32M --pages 20 --spin 100000 --progress
-	check "20 ms away, $mode: protected" protect mode $mode
+for how in "sync ring" "async ring" "async log"; do
+	mode=${how% *}
+	both --guest writer --memory 32M --pages 20 --spin 100000 --progress --dirty "${how#* }"
+	check "20 ms away, $how: protected" protect mode "$mode"
 	before=$(asked h1 advanced) out=$(asked h1 left)
-	check "20 ms away, $mode: outputs leave" some_epochs 20
-	advanced[$mode]=$(($(asked h1 advanced) - before))
-	left[$mode]=$(($(asked h1 left) - out))
+	check "20 ms away, $how: outputs leave" some_epochs 20
+	advanced[$how]=$(($(asked h1 advanced) - before))
+	left[$how]=$(($(asked h1 left) - out))
 	let_go
 done
 "$LAB" delay h1 repl off
-check "sync: the guest waits with its output (${advanced[sync]} of ${left[sync]} times it didn't)" \
-	test "${advanced[sync]}" -eq 0
-check "async: it goes on (${advanced[async]} of ${left[async]} times)" \
-	test $((advanced[async] * 2)) -ge "${left[async]}"
+how="sync ring"
+check "$how: the guest waits with its output (${advanced[$how]} of ${left[$how]} times it didn't)" \
+	test "${advanced[$how]}" -eq 0
+for how in "async ring" "async log"; do
+	check "$how: it goes on (${advanced[$how]} of ${left[$how]} times)" \
+		test $((advanced[$how] * 2)) -ge "${left[$how]}"
+done
 
 # --- Async, and the other end reads slowly: no page of the next epoch
 
