@@ -177,8 +177,8 @@ int kvmft_capture(struct kvmft_primary *primary, u32 index,
 	int err;
 
 	if (hook->state_len > vm->vmm->state_max)
-		return kvmft_primary_give_up_for(primary, KVMFT_REASON_VMM,
-			       "its device state is longer than it said");
+		return kvmft_primary_drop(primary, KVMFT_REASON_VMM,
+					  "its device state is longer than it said");
 	err = look(primary);
 	if (err)
 		return err;
@@ -186,7 +186,7 @@ int kvmft_capture(struct kvmft_primary *primary, u32 index,
 	if (err == -ERESTARTSYS || err == -ESHUTDOWN)
 		return err;
 	if (err == -ETIMEDOUT)
-		return kvmft_primary_give_up_for(primary, KVMFT_REASON_VMM, "a vcpu has left the hook");
+		return kvmft_primary_drop(primary, KVMFT_REASON_VMM, "a vcpu has left the hook");
 	if (err) {
 		kvmft_primary_give_up(primary, &primary->failed);
 		return 0;
@@ -201,8 +201,8 @@ int kvmft_capture(struct kvmft_primary *primary, u32 index,
 	if (err == -ESHUTDOWN)
 		return err;
 	if (err)
-		return kvmft_primary_give_up_for(primary, KVMFT_REASON_STATE,
-			       "KVM doesn't tell what was written");
+		return kvmft_primary_drop(primary, KVMFT_REASON_STATE,
+					  "KVM doesn't tell what was written");
 
 	primary->device_len = hook->state_len;
 	spin_lock(&vm->lock);

@@ -72,15 +72,15 @@ void kvmft_primary_give_up(struct kvmft_primary *primary,
 }
 
 /**
- * kvmft_primary_give_up_for() - the same in words
+ * kvmft_primary_drop() - the same in words
  * @primary: the guest
  * @reason: &enum kvmft_reason
  * @words: what happened
  *
  * Return: 0
  */
-int kvmft_primary_give_up_for(struct kvmft_primary *primary, u32 reason,
-			      const char *words)
+int kvmft_primary_drop(struct kvmft_primary *primary, u32 reason,
+		       const char *words)
 {
 	struct kvmft_verdict verdict = { 0 };
 
@@ -101,8 +101,8 @@ bool kvmft_primary_abandoned(struct kvmft_primary *primary)
 {
 	if (!kvmft_park_abandoned(&primary->park))
 		return false;
-	kvmft_primary_give_up_for(primary, KVMFT_REASON_VMM,
-		"a checkpoint was begun, and its leader doesn't come back to the hook");
+	kvmft_primary_drop(primary, KVMFT_REASON_VMM,
+			   "a checkpoint was begun, and its leader doesn't come back to the hook");
 	return true;
 }
 
@@ -183,8 +183,8 @@ static int lead(struct kvmft_primary *primary, u32 index, struct kvmft_hook *hoo
 	if (READ_ONCE(primary->checkpoint) < KVMFT_CHECKPOINT_READY) {
 		err = kvmft_park_gather(&primary->park);
 		if (err == -ETIMEDOUT)
-			err = kvmft_primary_give_up_for(primary, KVMFT_REASON_VMM,
-				      "not all of its threads come to the hook");
+			err = kvmft_primary_drop(primary, KVMFT_REASON_VMM,
+						 "not all of its threads come to the hook");
 		if (err == -ERESTARTSYS)
 			return err;
 		if (err || READ_ONCE(primary->closed))
@@ -328,8 +328,8 @@ static int primary_hook(struct kvmft_vm *vm, u32 index, struct kvmft_hook *hook)
 				return 0;
 			}
 			if (err) {
-				kvmft_primary_give_up_for(primary, KVMFT_REASON_STATE,
-					"a vcpu's last exit can't be completed");
+				kvmft_primary_drop(primary, KVMFT_REASON_STATE,
+						   "a vcpu's last exit can't be completed");
 				return 0;
 			}
 		}

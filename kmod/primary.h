@@ -130,8 +130,8 @@ int kvmft_primary_begin(struct kvmft_vm *vm, struct kvmft_verdict *verdict);
 void kvmft_primary_run(struct kvmft_channel *channel, struct kvmft_conn *conn);
 void kvmft_primary_give_up(struct kvmft_primary *primary,
 			   const struct kvmft_verdict *verdict);
-int kvmft_primary_give_up_for(struct kvmft_primary *primary, u32 reason,
-			      const char *words);
+int kvmft_primary_drop(struct kvmft_primary *primary, u32 reason,
+		       const char *words);
 bool kvmft_primary_abandoned(struct kvmft_primary *primary);
 void kvmft_primary_area(struct kvmft_primary *primary, u32 state);
 

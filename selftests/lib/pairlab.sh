@@ -13,11 +13,19 @@ on()
 }
 
 # load_module HOST [PARAMETER...]: kvmft anew, the build $module; the shipped one by default.
+# What a test before has left running there would keep the old one.
 load_module()
 {
-	"$LAB" exec -n "$1" sh -c 'rmmod kvmft 2>/dev/null; exec insmod "$@"' sh \
-		"${module:-$KVMFT_KO_SHIPPED}" "${@:2}"
-	"$LAB" exec -n "$1" cp "$KVMFT_BUILD/tools/ftctl" /usr/local/sbin/ftctl
+	# shellcheck disable=SC2016
+	"$LAB" exec -n "$1" sh -c '
+		pkill -9 -x "flatvmm|sidevmm|ftctl"
+		for n in $(seq 200); do
+			grep -q "^kvmft " /proc/modules || break
+			rmmod kvmft 2>/dev/null || sleep 0.1
+		done
+		cp --remove-destination "$1" /usr/local/sbin/ftctl
+		shift
+		exec insmod "$@"' sh "$KVMFT_BUILD/tools/ftctl" "${module:-$KVMFT_KO_SHIPPED}" "${@:2}"
 }
 
 # give_key HOST: the key that make_key made.
