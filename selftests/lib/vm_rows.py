@@ -302,7 +302,7 @@ class Guest:
 
 
 class Lab:
-    """Both pairs, and guests in them."""
+    """A pair of hosts, one in each of them, and guests in all three."""
 
     def __init__(self, seed):
         self.seed = seed
@@ -316,14 +316,14 @@ class Lab:
         return self.places[-1]
 
     def __enter__(self):
-        # Both ends of the second one are in h2, which has less to do.
         first = self._place("h1", "10.77.2.1"), self._place("h2", "10.77.2.2")
-        first[1].run(["sh", "-c", NETNS_UP])
-        second = (self._place("h2", "10.9.0.1", "fma"), self._place("h2", "10.9.0.2", "fmb"))
+        self.pairs = {"hosts": [Pair(*first, "10.77.1.2:7700")], "netns": []}
         for place in first:
             place.put("/proc/sys/vm/nr_hugepages", str(HUGE_PAGES))
-        self.pairs = {"hosts": Pair(*first, "10.77.1.2:7700"),
-                      "netns": Pair(*second, "10.9.0.2:7700")}
+            place.run(["sh", "-c", NETNS_UP])
+            ends = (self._place(place.host, "10.9.0.1", "fma"),
+                    self._place(place.host, "10.9.0.2", "fmb"))
+            self.pairs["netns"].append(Pair(*ends, "10.9.0.2:7700"))
         return self
 
     def __exit__(self, *_):
@@ -331,8 +331,8 @@ class Lab:
             with contextlib.suppress(RuntimeError):
                 place.run(["ftctl", "pair", "del", "alpha"])
         with contextlib.suppress(RuntimeError):
-            self.places[1].run(["sh", "-c", "ip netns del fma; ip netns del fmb"])
             for place in self.places[:2]:
+                place.run(["sh", "-c", "ip netns del fma; ip netns del fmb"])
                 place.put("/proc/sys/vm/nr_hugepages", "0")
         for place in self.places:
             place.end()
@@ -340,7 +340,8 @@ class Lab:
     def guest(self, row):
         """A guest for a row."""
         number = next(self._names)
-        return Guest(f"g{number}", row, self.pairs[row["place"]], PORTS + number % 1000,
+        pairs = self.pairs[row["place"]]
+        return Guest(f"g{number}", row, pairs[number % len(pairs)], PORTS + number % 1000,
                      random.Random(f"{self.seed} {matrix.show(row)}"))
 
     def row(self, row):
@@ -381,8 +382,9 @@ def words_of(row):
 def run_rows(tap, rows, seed):
     """All of them, several at once."""
     with Lab(seed) as lab:
-        for name, pair in lab.pairs.items():
-            tap.check(f"the pair of {name} is up", pair.wait())
+        for name, pairs in lab.pairs.items():
+            for pair in pairs:
+                tap.check(f"a pair of {name} is up", pair.wait())
         with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
             for row, (result, seconds) in zip(rows, pool.map(lab.row, rows)):
                 tap.check(f"{words_of(row)}: {result.epochs} epochs compared, {result.pages} pages, "
