@@ -25,6 +25,7 @@ export KVMFT_BUILD := $(BUILD)
 
 # Files that tests and tools are made of.
 ftctl_src	:= $(wildcard tools/ftctl/*.c)
+ftvmm_src	:= $(wildcard tools/ftvmm/*.c)
 lab_bin		:= $(addprefix $(BUILD)/lab/,agent tsckhz)
 test_c		:= $(wildcard selftests/kvmft/*.c)
 test_copied	:= $(wildcard selftests/kvmft/*.sh selftests/lib/*.sh selftests/lib/*.py selftests/fixtures/*.sh)
@@ -100,12 +101,16 @@ fixture-module:
 
 # --- Tools and tests -------------------------------------------------------
 
-tools: $(BUILD)/tools/ftctl
+tools: $(BUILD)/tools/ftctl $(BUILD)/tools/ftvmm
 
 $(BUILD)/tools/ftctl: $(ftctl_src) $(wildcard tools/ftctl/*.h) uapi/linux/kvmft.h kmod/version.h
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(WARN) $(STD) -Iuapi -I. $(shell pkg-config --cflags libmnl) \
 		-o $@ $(ftctl_src) $(LDFLAGS) $(shell pkg-config --libs libmnl)
+
+$(BUILD)/tools/ftvmm: $(ftvmm_src) $(wildcard tools/ftvmm/*.h) uapi/linux/kvmft.h
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(WARN) $(STD) -Iuapi -pthread -o $@ $(ftvmm_src) $(LDFLAGS)
 
 # Static: the agent outlives the root file system of the host's first moments.
 $(BUILD)/lab/%: selftests/lab/%.c
@@ -164,6 +169,7 @@ selftests: $(lab_bin) $(test_all) $(BUILD)/selftests/wire/unit $(BUILD)/selftest
 
 install: tools
 	install -D -m 755 $(BUILD)/tools/ftctl $(DESTDIR)$(PREFIX)/sbin/ftctl
+	install -D -m 755 $(BUILD)/tools/ftvmm $(DESTDIR)$(PREFIX)/sbin/ftvmm
 	install -D -m 644 Documentation/man/ftctl.8 $(DESTDIR)$(PREFIX)/share/man/man8/ftctl.8
 	install -D -m 644 tools/ftctl/ftctl.bash-completion \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/ftctl

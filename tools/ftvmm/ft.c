@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The integration with kvmft: an example for other VMMs, described in
+ * Documentation/integrating.rst. In the order in which things happen: the VM is
+ * bound, a vcpu passes the hook, device state is saved or loaded, output leaves.
+ */
+#define _GNU_SOURCE
+#include "ft.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "blob.h"
+#include "devices.h"
+#include "memory.h"
+#include "request.h"
+#include "vcpu.h"
+
+#define WAIT_MS 1000
+/* How often to look whether a guest that must be protected is. */
+#define LOOK_US 10000
+
+/* --- Once --- */
+
+void ft_bind(u64 state_max)
+{
+	struct kvmft_bind bind = {
+		.size = sizeof(bind), .vm_fd = vmm.vm, .vcpus = vmm.options.vcpus,
+		.flags = vmm.options.standby ? KVMFT_BIND_STANDBY : 0,
+		.gpa_end = memory_end(), .state_max = state_max,
+	};
+
+	vmm.ft = vmm.options.kvmft ? open("/dev/kvmft", O_RDWR | O_CLOEXEC) : -1;
+	if (vmm.ft < 0) {
+		if (vmm.options.standby || vmm.options.ft_required)
+			die("/dev/kvmft");
+		return;
+	}
+	if (must(vmm.ft, KVMFT_GET_API_VERSION, NULL, "kvmft") != KVMFT_API_VERSION)
+		die("kvmft has another interface");
+	must(vmm.ft, KVMFT_BIND, &bind, "KVMFT_BIND");
+	vmm.area = mmap(NULL, bind.area_size, PROT_READ | PROT_WRITE, MAP_SHARED, vmm.ft, 0);
+	if (vmm.area == MAP_FAILED)
+		die("mapping what is shared with kvmft");
+}
+
+static bool is_protected(void)
+{
+	return __atomic_load_n(&vmm.area->state, __ATOMIC_ACQUIRE) == KVMFT_AREA_PROTECTED;
+}
+
+/* Who was promoted has nobody to wait for. */
+static bool must_be_protected(void)
+{
+	return vmm.options.ft_required && !vmm.options.standby;
+}
+
+/* A standby whose guest is still the other host's. */
+static bool is_waiting(void)
+{
+	return vmm.options.standby && !__atomic_load_n(&vmm.loaded, __ATOMIC_ACQUIRE);
+}
+
+/* --- Device state --- */
+
+/* All stand still. What is available in any ring goes along, in the same epoch. */
+static u64 save(struct vcpu *vcpu)
+{
+	struct blob_head head = {
+		.vcpus = vmm.options.vcpus, .memory = vmm.options.memory,
+		.flags = vmm.device_count,
+	};
+	struct blob blob = {
+		.data = (u8 *)vmm.area + vmm.area->device_state, .len = vmm.area->state_max,
+	};
+
+	devices_gather(vcpu);
+	blob_put_head(&blob, &head);
+	devices_save(&blob);
+	blob_seal(&blob);
+	if (blob.bad)
+		die("the device state doesn't fit");
+	return blob.at;
+}
+
+static const char *take_state(struct blob *blob)
+{
+	struct blob_head head;
+	const char *wrong = blob_open(blob, &head);
+
+	if (wrong)
+		return wrong;
+	if (head.vcpus != vmm.options.vcpus || head.memory != vmm.options.memory ||
+	    head.flags != vmm.device_count)
+		return "it is of a guest with other vcpus, memory or devices";
+	if (!devices_load(blob) || !blob_is_good(blob))
+		return "it makes no sense";
+	return NULL;
+}
+
+/*
+ * This is the guest's only VMM from here on, unless the state is none of ours. Then
+ * it stays what it is: the hook has no word for that, so it isn't called again.
+ */
+static void load(struct vcpu *vcpu, u64 len)
+{
+	struct blob blob = { .len = len };
+	const char *wrong;
+
+	/* A copy, so that what was judged is what is taken. */
+	if (len > vmm.area->state_max)
+		blob.len = 0;
+	blob.data = make(blob.len + 1);
+	memcpy(blob.data, (u8 *)vmm.area + vmm.area->device_state, blob.len);
+	wrong = take_state(&blob);
+	if (wrong) {
+		say("the device state can't be loaded: %s; this remains a standby", wrong);
+		for (;;)
+			pause();
+	}
+	free(blob.data);
+	vcpu->loading = true;
+	__atomic_store_n(&vmm.loaded, true, __ATOMIC_RELEASE);
+}
+
+/* --- The hook --- */
+
+/* A standby asks even if there seems to be nothing to ask: it mustn't run by itself. */
+static void call(struct vcpu *vcpu, struct kvmft_hook *hook)
+{
+	while (is_waiting() ? ioctl(vmm.ft, KVMFT_HOOK, hook) :
+	       kvmft_hook(vmm.area, vmm.ft, &vcpu->run->immediate_exit, hook)) {
+		/* A signal that only was to bring it out of the guest. */
+		if (errno != EINTR)
+			die("the hook of vcpu %u", vcpu->id);
+	}
+}
+
+/* It may run: what it has made has a ticket. */
+static void may_run(struct vcpu *vcpu, u64 ticket)
+{
+	vcpu->ring_full = false;
+	if (vcpu->loading) {
+		vcpu->loading = false;
+		devices_ticket(OWNER_LOADED, ticket);
+		devices_promoted();
+	}
+	if (!vcpu->output)
+		return;
+	/* Without protection there is no ticket, and without one it comes again. */
+	if (must_be_protected() && !ticket)
+		return;
+	devices_ticket(vcpu->id, ticket);
+	vcpu->output = false;
+}
+
+static u32 reasons(const struct vcpu *vcpu)
+{
+	return (vcpu->output ? KVMFT_HOOK_OUTPUT : 0) |
+	       (vcpu->ring_full ? KVMFT_HOOK_RING_FULL : 0);
+}
+
+static void pass_hook(struct vcpu *vcpu)
+{
+	struct kvmft_hook hook = { .size = sizeof(hook), .vcpu = vcpu->id };
+
+	hook.flags = reasons(vcpu);
+	for (;;) {
+		call(vcpu, &hook);
+		switch (hook.action) {
+		case KVMFT_ACTION_RUN:
+			may_run(vcpu, hook.ticket);
+			return;
+		case KVMFT_ACTION_EMULATE:
+			vcpu_emulate(vcpu);
+			hook.flags = reasons(vcpu);
+			break;
+		case KVMFT_ACTION_SAVE:
+			hook.state_len = save(vcpu);
+			hook.flags = reasons(vcpu) | KVMFT_HOOK_STATE;
+			vcpu->saves++;
+			break;
+		case KVMFT_ACTION_LOAD:
+			load(vcpu, hook.state_len);
+			hook.flags = KVMFT_HOOK_STATE;
+			break;
+		default:
+			die("the hook says %u", hook.action);
+		}
+	}
+}
+
+void ft_before_run(struct vcpu *vcpu)
+{
+	if (vmm.area) {
+		pass_hook(vcpu);
+		return;
+	}
+	__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+	if (vcpu->output)
+		devices_ticket(vcpu->id, 0);
+	vcpu->output = false;
+}
+
+/* Before it was ever protected, a guest that has to be hasn't run. */
+bool ft_holds(void)
+{
+	if (!must_be_protected() || __atomic_load_n(&vmm.protected, __ATOMIC_RELAXED))
+		return false;
+	if (!is_protected())
+		return true;
+	__atomic_store_n(&vmm.protected, true, __ATOMIC_RELAXED);
+	return false;
+}
+
+/* --- Other threads --- */
+
+void ft_enter(void)
+{
+	while (vmm.area && kvmft_enter(vmm.area, vmm.ft)) {
+		if (errno != EINTR)
+			die("waiting for a checkpoint");
+	}
+}
+
+void ft_leave(void)
+{
+	if (vmm.area)
+		kvmft_leave(vmm.area, vmm.ft);
+}
+
+bool ft_may_leave(u64 ticket)
+{
+	struct timespec time;
+
+	if (!vmm.area)
+		return true;
+	if (is_waiting())
+		return false;
+	clock_gettime(CLOCK_BOOTTIME, &time);
+	if (!kvmft_may_leave(vmm.area, ticket, time.tv_sec * 1000000000ULL + time.tv_nsec))
+		return false;
+	return !must_be_protected() || is_protected();
+}
+
+void ft_wait(u64 ticket)
+{
+	struct kvmft_wait wait = {
+		.size = sizeof(wait), .ticket = ticket, .timeout_ms = WAIT_MS,
+	};
+
+	if (!vmm.area)
+		return;
+	/* It returns at once where nothing is protected, but that isn't enough here. */
+	if ((must_be_protected() && !is_protected()) || is_waiting()) {
+		sleep_us(LOOK_US);
+		return;
+	}
+	if (ioctl(vmm.ft, KVMFT_WAIT, &wait) && errno != EAGAIN && errno != EINTR)
+		sleep_us(LOOK_US);
+}

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "outbox.h"
+
+#include <pthread.h>
+
+#include "ft.h"
+#include "vcpu.h"
+
+/* What one thread takes at once, where nothing is done side by side. */
+#define BATCH 64
+
+struct outbox {
+	const struct outbox_ops *ops;
+	void *device;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct request *first, **end;
+	unsigned int threads;
+	u64 limit;
+	struct outbox_counts counts;
+	/* A thread waits for a ticket; somebody had no room. */
+	bool waited_for, refused;
+};
+
+struct outbox *outbox_make(const struct outbox_ops *ops, void *device, unsigned int threads,
+			   u64 limit)
+{
+	struct outbox *outbox = make(sizeof(*outbox));
+
+	outbox->ops = ops;
+	outbox->device = device;
+	outbox->threads = threads;
+	outbox->limit = limit;
+	outbox->end = &outbox->first;
+	pthread_mutex_init(&outbox->lock, NULL);
+	pthread_cond_init(&outbox->changed, NULL);
+	return outbox;
+}
+
+/* With the lock. */
+static void append(struct outbox *outbox, struct request *request)
+{
+	*outbox->end = request;
+	outbox->end = &request->next;
+	outbox->counts.waiting++;
+	outbox->counts.bytes += request->data_len;
+}
+
+static void take_out(struct outbox *outbox, struct request *request)
+{
+	struct request **at = &outbox->first;
+
+	while (*at != request)
+		at = &(*at)->next;
+	*at = request->next;
+	if (outbox->end == &request->next)
+		outbox->end = at;
+	outbox->counts.waiting--;
+	outbox->counts.bytes -= request->data_len;
+	outbox->counts.done++;
+}
+
+bool outbox_has_room(struct outbox *outbox, u64 data_len)
+{
+	bool room;
+
+	pthread_mutex_lock(&outbox->lock);
+	room = outbox->counts.waiting < OUTBOX_COUNT_MAX &&
+	       outbox->counts.bytes + data_len <= outbox->limit;
+	outbox->refused |= !room;
+	pthread_mutex_unlock(&outbox->lock);
+	return room;
+}
+
+void outbox_add(struct outbox *outbox, struct request *request)
+{
+	pthread_mutex_lock(&outbox->lock);
+	append(outbox, request);
+	outbox->counts.made++;
+	if (!request->gated)
+		pthread_cond_signal(&outbox->changed);
+	pthread_mutex_unlock(&outbox->lock);
+}
+
+void outbox_ticket(struct outbox *outbox, u32 owner, u64 ticket)
+{
+	struct request *request;
+	bool any = false;
+
+	pthread_mutex_lock(&outbox->lock);
+	for (request = outbox->first; request; request = request->next) {
+		if (request->ticket != TICKET_PENDING || request->owner != owner)
+			continue;
+		request->ticket = ticket;
+		any |= request->gated;
+	}
+	if (any)
+		pthread_cond_broadcast(&outbox->changed);
+	pthread_mutex_unlock(&outbox->lock);
+}
+
+void outbox_permit(const struct request *request)
+{
+	while (request->gated && !ft_may_leave(request->ticket))
+		ft_wait(request->ticket);
+}
+
+void outbox_forget(struct outbox *outbox, u32 queue)
+{
+	struct request *request;
+
+	pthread_mutex_lock(&outbox->lock);
+	for (request = outbox->first; request; request = request->next)
+		request->stale |= queue == OUTBOX_ALL_QUEUES || request->queue == queue;
+	pthread_mutex_unlock(&outbox->lock);
+}
+
+/* Is one before it, that isn't done, in its way? */
+static bool obstructed(struct outbox *outbox, const struct request *request)
+{
+	const struct request *before;
+
+	if (!outbox->ops->conflict)
+		return false;
+	for (before = outbox->first; before != request; before = before->next) {
+		if (outbox->ops->conflict(before, request))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What can start now, up to max; *wait is the output whose permission is all that is
+ * missing. With the lock.
+ */
+static unsigned int take(struct outbox *outbox, struct request **taken, unsigned int max,
+			 struct request **wait)
+{
+	struct request *request;
+	bool passed = false;
+	unsigned int count = 0;
+
+	*wait = NULL;
+	for (request = outbox->first; request && count < max; request = request->next) {
+		if (request->started)
+			continue;
+		if ((request->gated && passed) || obstructed(outbox, request)) {
+			passed |= request->gated;
+		} else if (request->gated && (request->ticket == TICKET_PENDING ||
+					      !ft_may_leave(request->ticket))) {
+			passed = true;
+			if (request->ticket != TICKET_PENDING)
+				*wait = request;
+		} else {
+			request->started = true;
+			taken[count++] = request;
+			continue;
+		}
+		/* One behind the other: nothing overtakes. */
+		if (!outbox->ops->conflict)
+			break;
+	}
+	return count;
+}
+
+/* Nothing can start. One thread waits for the ticket, the others for anything else. */
+static void idle(struct outbox *outbox, const struct request *wait)
+{
+	u64 ticket = wait ? wait->ticket : 0;
+
+	if (!wait || outbox->waited_for) {
+		pthread_cond_wait(&outbox->changed, &outbox->lock);
+		return;
+	}
+	outbox->waited_for = true;
+	pthread_mutex_unlock(&outbox->lock);
+	ft_wait(ticket);
+	pthread_mutex_lock(&outbox->lock);
+	outbox->waited_for = false;
+	pthread_cond_broadcast(&outbox->changed);
+}
+
+/* They are done: the guest is told, and there is nothing to be saved any more. */
+static void complete(struct outbox *outbox, struct request **taken, unsigned int count)
+{
+	bool refused;
+	unsigned int i;
+
+	ft_enter();
+	outbox->ops->complete(outbox->device, taken, count);
+	pthread_mutex_lock(&outbox->lock);
+	for (i = 0; i < count; i++)
+		take_out(outbox, taken[i]);
+	refused = outbox->refused;
+	outbox->refused = false;
+	pthread_cond_broadcast(&outbox->changed);
+	pthread_mutex_unlock(&outbox->lock);
+	ft_leave();
+
+	for (i = 0; i < count; i++)
+		request_free(taken[i]);
+	/* What had no room is still in the guest's rings. */
+	if (refused)
+		vcpu_want_gather();
+}
+
+static void *work(void *arg)
+{
+	struct outbox *outbox = arg;
+	unsigned int max = outbox->ops->conflict ? 1 : BATCH, count, i;
+	struct request *taken[BATCH], *wait;
+
+	pthread_mutex_lock(&outbox->lock);
+	for (;;) {
+		count = take(outbox, taken, max, &wait);
+		if (!count) {
+			idle(outbox, wait);
+			continue;
+		}
+		pthread_mutex_unlock(&outbox->lock);
+		for (i = 0; i < count; i++)
+			outbox->ops->emit(outbox->device, taken[i]);
+		complete(outbox, taken, count);
+		pthread_mutex_lock(&outbox->lock);
+	}
+	return NULL;
+}
+
+void outbox_start(struct outbox *outbox)
+{
+	unsigned int i;
+
+	for (i = 0; i < outbox->threads; i++)
+		start_thread(work, outbox);
+}
+
+bool outbox_is_empty(struct outbox *outbox)
+{
+	return !outbox_counts(outbox).waiting;
+}
+
+struct outbox_counts outbox_counts(struct outbox *outbox)
+{
+	struct outbox_counts counts;
+
+	pthread_mutex_lock(&outbox->lock);
+	counts = outbox->counts;
+	pthread_mutex_unlock(&outbox->lock);
+	return counts;
+}
+
+u64 outbox_room(const struct outbox *outbox)
+{
+	return 64 + OUTBOX_COUNT_MAX * request_room(0) + outbox->limit;
+}
+
+void outbox_save(struct outbox *outbox, struct blob *blob)
+{
+	const struct request *request;
+
+	pthread_mutex_lock(&outbox->lock);
+	blob_put_u32(blob, outbox->counts.waiting);
+	for (request = outbox->first; request; request = request->next)
+		request_save(blob, request);
+	pthread_mutex_unlock(&outbox->lock);
+}
+
+bool outbox_load(struct outbox *outbox, struct blob *blob,
+		 bool (*judge)(void *device, const struct request *request))
+{
+	u32 count = blob_get_limited(blob, OUTBOX_COUNT_MAX);
+	struct request *request;
+
+	for (; count && !blob->bad; count--) {
+		request = request_load(blob);
+		if (!request)
+			return false;
+		if (!judge(outbox->device, request)) {
+			request_free(request);
+			return false;
+		}
+		pthread_mutex_lock(&outbox->lock);
+		append(outbox, request);
+		outbox->counts.loaded++;
+		pthread_mutex_unlock(&outbox->lock);
+	}
+	return !blob->bad && outbox->counts.bytes <= outbox->limit;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * outbox: what a device was asked to do and hasn't done.
+ *
+ * Contract: requests are kept in the order in which they came, as long as the guest
+ * hasn't been told that they are done: so what is saved is all that a standby has to
+ * do again, in the same order. Output starts in that order, and not before it has a
+ * ticket and may leave. Requests that are in conflict are done one after the other.
+ * They are told done between ft_enter() and ft_leave().
+ */
+#ifndef FTVMM_OUTBOX_H
+#define FTVMM_OUTBOX_H
+
+#include "request.h"
+
+#define OUTBOX_COUNT_MAX 256
+
+/**
+ * struct outbox_ops - what a device does with its requests
+ * @conflict: May these not be done side by side? NULL: none may, but one thread takes
+ *	several, and does them one behind the other.
+ * @emit: Does it, blocking; before each single thing that leaves it calls
+ *	outbox_permit().
+ * @complete: Tells the guest of those, between ft_enter() and ft_leave().
+ */
+struct outbox_ops {
+	bool (*conflict)(const struct request *a, const struct request *b);
+	void (*emit)(void *device, struct request *request);
+	void (*complete)(void *device, struct request *const *requests, unsigned int count);
+};
+
+struct outbox;
+
+struct outbox_counts {
+	u64 made, done, loaded;
+	u32 waiting;
+	u64 bytes;
+};
+
+/* With so many threads, that start with outbox_start(); data of up to so many bytes. */
+struct outbox *outbox_make(const struct outbox_ops *ops, void *device, unsigned int threads,
+			   u64 limit);
+
+void outbox_start(struct outbox *outbox);
+
+/* Is there room for one more, with so much data? If not, outbox_wanted() will be told. */
+bool outbox_has_room(struct outbox *outbox, u64 data_len);
+
+void outbox_add(struct outbox *outbox, struct request *request);
+
+/* What this owner has added may leave with this ticket. */
+void outbox_ticket(struct outbox *outbox, u32 owner, u64 ticket);
+
+/* Waits until it may leave now. */
+void outbox_permit(const struct request *request);
+
+/* The guest has reset the device, or one of its rings: nobody waits for it. */
+void outbox_forget(struct outbox *outbox, u32 queue);
+#define OUTBOX_ALL_QUEUES (~0U)
+
+bool outbox_is_empty(struct outbox *outbox);
+struct outbox_counts outbox_counts(struct outbox *outbox);
+
+/* The most that it takes in a blob. */
+u64 outbox_room(const struct outbox *outbox);
+
+void outbox_save(struct outbox *outbox, struct blob *blob);
+
+/* False if it makes no sense; judge says whether a request is possible. */
+bool outbox_load(struct outbox *outbox, struct blob *blob,
+		 bool (*judge)(void *device, const struct request *request));
+
+#endif /* FTVMM_OUTBOX_H */
