@@ -153,6 +153,16 @@ $(BUILD)/selftests/flat/flatvmm: $(flat_src) uapi/linux/kvmft.h $(wildcard selft
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(WARN) $(STD) -Iuapi -pthread -o $@ $(flat_src)
 
+# A hostile guest, for the parts of ftvmm that judge what a guest says.
+ftvmm_fuzz_src := $(wildcard selftests/ftvmm/*.c) \
+		  $(addprefix tools/ftvmm/,blk.c blob.c bus.c outbox.c queue.c request.c rng.c virtio.c)
+
+$(BUILD)/selftests/ftvmm/fuzz: $(ftvmm_fuzz_src) uapi/linux/kvmft.h $(wildcard selftests/ftvmm/*.h \
+		tools/ftvmm/*.h)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(WARN) $(STD) -Iuapi -pthread \
+		-fsanitize=address,undefined -fno-sanitize-recover=all -o $@ $(ftvmm_fuzz_src)
+
 # What measurements are compared with.
 $(BUILD)/selftests/bench/%: selftests/bench/%.c
 	@mkdir -p $(@D)
@@ -163,7 +173,7 @@ $(BUILD)/selftests/%: selftests/%
 	@cp $< $@
 
 selftests: $(lab_bin) $(test_all) $(BUILD)/selftests/wire/unit $(BUILD)/selftests/flat/flatvmm \
-		$(BUILD)/selftests/bench/plain $(addprefix $(BUILD)/selftests/kselftest/,runner.sh prefix.pl)
+		$(BUILD)/selftests/ftvmm/fuzz $(BUILD)/selftests/bench/plain $(addprefix $(BUILD)/selftests/kselftest/,runner.sh prefix.pl)
 
 # --- Installing ------------------------------------------------------------
 

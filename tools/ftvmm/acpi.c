@@ -21,12 +21,12 @@
 #define FADT_DSDT 140
 #define FADT_SLEEP_CONTROL 244
 #define FADT_SLEEP_STATUS 256
-#define BOOT_NO_VGA (1 << 2)
-#define BOOT_NO_RTC (1 << 5)
-#define FLAG_NO_POWER_BUTTON (1 << 4)
-#define FLAG_NO_SLEEP_BUTTON (1 << 5)
-#define FLAG_RESET (1 << 10)
-#define FLAG_REDUCED (1 << 20)
+#define BOOT_NO_VGA BIT(2)
+#define BOOT_NO_RTC BIT(5)
+#define FLAG_NO_POWER_BUTTON BIT(4)
+#define FLAG_NO_SLEEP_BUTTON BIT(5)
+#define FLAG_RESET BIT(10)
+#define FLAG_REDUCED BIT(20)
 
 #define HEADER_LEN 36
 #define RSDP_LEN 36

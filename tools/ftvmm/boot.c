@@ -41,7 +41,7 @@
 #define MSR_MISC_ENABLE 0x1a0
 #define MISC_FAST_STRINGS 1
 #define MSR_MTRR_DEFAULT 0x2ff
-#define MTRR_ENABLED (1 << 11)
+#define MTRR_ENABLED BIT(11)
 #define MTRR_WRITE_BACK 6
 
 static void *at(u64 gpa, u64 len)

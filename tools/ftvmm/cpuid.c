@@ -16,24 +16,23 @@
 #define LEAF_AMD_TOPOLOGY 0x8000001e
 #define LEAF_AMD_TOPOLOGY_V2 0x80000026
 
-#define ECX_VMX (1U << 5)
-#define ECX_TSC_DEADLINE (1U << 24)
-#define ECX_HYPERVISOR (1U << 31)
-#define EDX_HTT (1U << 28)
-#define AMD_ECX_CMP_LEGACY (1U << 1)
-#define AMD_ECX_SVM (1U << 2)
-#define AMD_ECX_TOPOLOGY (1U << 22)
+#define ECX_VMX BIT(5)
+#define ECX_TSC_DEADLINE BIT(24)
+#define ECX_HYPERVISOR BIT(31)
+#define EDX_HTT BIT(28)
+#define AMD_ECX_CMP_LEGACY BIT(1)
+#define AMD_ECX_SVM BIT(2)
+#define AMD_ECX_TOPOLOGY BIT(22)
 
-#define LEVEL_THREAD (1U << 8)
+#define LEVEL_THREAD BIT(8)
 #define LEVEL_CORE (2U << 8)
 
 /*
  * A page fault of the host's that is told to the guest: all of its memory is there, and
  * what was told on one host would never be settled on another.
  */
-#define KVM_FEATURES_UNWANTED (1U << KVM_FEATURE_ASYNC_PF | \
-			       1U << KVM_FEATURE_ASYNC_PF_VMEXIT | \
-			       1U << KVM_FEATURE_ASYNC_PF_INT)
+#define KVM_FEATURES_UNWANTED (BIT(KVM_FEATURE_ASYNC_PF) | BIT(KVM_FEATURE_ASYNC_PF_VMEXIT) | \
+			       BIT(KVM_FEATURE_ASYNC_PF_INT))
 
 /* How many bits of an APIC id say which core it is. */
 static u32 core_bits(void)

@@ -330,13 +330,14 @@ static void *announce(void *arg)
 	struct net *net = arg;
 	u8 packet[HEAD_LEN + ANNOUNCE_FRAME_LEN] = { 0 };
 	struct addresses addresses;
+	u8 *frame = packet + HEAD_LEN;
 	u32 i, n;
 
 	pthread_mutex_lock(&net->virtio->lock);
 	addresses = net->addresses;
 	pthread_mutex_unlock(&net->virtio->lock);
 	for (i = 0; i < ANNOUNCE_TIMES; i++) {
-		for (n = 0; announce_frame(&addresses, net->config.mac, n, packet + HEAD_LEN); n++) {
+		for (n = 0; announce_frame(&addresses, net->config.mac, n, frame); n++) {
 			if (write(net->tap, packet, sizeof(packet)) < 0)
 				break;
 		}

@@ -332,11 +332,12 @@ static void *read_input(void *arg)
 		if (n > 0)
 			take_input(serial, bytes, n);
 		else if (!n || (errno != EINTR && errno != EAGAIN && errno != EIO))
-			return NULL;
+			break;
 		else
 			/* A pty that nobody has open. */
 			sleep_us(100 * FLUSH_US);
 	}
+	return NULL;
 }
 
 /* --- Begin, end, and another host --- */

@@ -21,6 +21,7 @@ typedef uint16_t u16;
 typedef uint32_t u32;
 typedef uint64_t u64;
 
+#define BIT(n) (1U << (n))
 #define PAGE 4096UL
 #define MIB 1048576UL
 #define GIB (1024 * MIB)
