@@ -181,6 +181,9 @@ install: tools
 	install -D -m 755 $(BUILD)/tools/ftctl $(DESTDIR)$(PREFIX)/sbin/ftctl
 	install -D -m 755 $(BUILD)/tools/ftvmm $(DESTDIR)$(PREFIX)/sbin/ftvmm
 	install -D -m 644 Documentation/man/ftctl.8 $(DESTDIR)$(PREFIX)/share/man/man8/ftctl.8
+	install -D -m 644 Documentation/man/ftvmm.8 $(DESTDIR)$(PREFIX)/share/man/man8/ftvmm.8
+	install -D -m 644 tools/ftvmm/ftvmm.bash-completion \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/ftvmm
 	install -D -m 644 tools/ftctl/ftctl.bash-completion \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/ftctl
 	install -D -m 644 uapi/linux/kvmft.h $(DESTDIR)$(PREFIX)/include/linux/kvmft.h

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# ftvmmlab.sh - for tests with a Linux guest of ftvmm. Behind pairlab.sh, and vmlab.sh
+# if the guest is protected.
+# shellcheck disable=SC2154	# scratch is pairlab's
+
+# Where the guest is on the service network.
+guest_address=10.77.2.50
+
+# Debian's kernel that the hosts run, and what is made for it.
+guest_kernel=/boot/vmlinuz-$KVMFT_KERNEL
+guest_initrd=$KVMFT_BUILD/selftests/ftvmm/initrd-$KVMFT_KERNEL
+
+# make_initrd: once a run; the hosts see it.
+make_initrd()
+{
+	mkdir -p "${guest_initrd%/*}"
+	"$KVMFT_ROOT/selftests/ftvmm/initrd" "$KVMFT_KERNEL" "$guest_initrd"
+}
+
+# guest_place HOST: a tap on the service network, and all that the VMM needs.
+guest_place()
+{
+	# shellcheck disable=SC2016
+	on "$1" sh -ec '
+		modprobe -a tun bridge
+		mkdir -p /tmp/vmm
+		cp "$1" "$2" "$3" /tmp/vmm
+		ip link show br0 >/dev/null 2>&1 && exit
+		address=$(ip -o -4 addr show dev svc | sed "s/.*inet \([^ ]*\).*/\1/")
+		ip link add br0 type bridge
+		ip addr flush dev svc
+		ip link set svc master br0
+		ip link set br0 up
+		ip addr add "$address" dev br0
+		ip tuntap add tap0 mode tap vnet_hdr
+		ip link set tap0 master br0 up' sh \
+		"$KVMFT_BUILD/tools/ftvmm" "$guest_kernel" "$guest_initrd"
+}
+
+# linux HOST WORD OPTIONS...: a guest there, in place of the one before, that does what
+# WORD says (selftests/ftvmm/init).
+linux()
+{
+	local host=$1 word=$2
+	shift 2
+	# shellcheck disable=SC2016
+	on "$host" sh -c '
+		end() { pkill -9 -x ftvmm; while pgrep -x ftvmm >/dev/null; do sleep 0.05; done; }
+		end; cd /tmp/vmm || exit
+		rm -f said status console
+		kernel=$1 initrd=$2 word=$3 address=$4
+		shift 4
+		setsid sh -c "\"\$@\" >said 2>&1 </dev/null; echo \$? >status" sh \
+			./ftvmm --kernel "$kernel" --initrd "$initrd" --net tap0 \
+			--control control --console file:console \
+			--cmdline "console=ttyS0 quiet panic=-1 ip=$address/24 task=$word" "$@" \
+			>/dev/null 2>&1 </dev/null &
+		for n in $(seq 100); do
+			pgrep -x ftvmm && exit
+			sleep 0.05
+		done
+		cat said; exit 1' sh "${guest_kernel##*/}" "${guest_initrd##*/}" "$word" \
+		"$guest_address" "$@" >"$scratch/vmm_$host"
+}
+
+# linux_asks HOST COMMAND: its control socket.
+linux_asks()
+{
+	on "$1" /tmp/vmm/ftvmm ask /tmp/vmm/control "$2"
+}
+
+# linux_said HOST: its console so far.
+linux_said()
+{
+	on "$1" cat /tmp/vmm/console 2>/dev/null
+}
+
+linux_says()
+{
+	linux_said "$1" | grep -q "$2"
+}
+
+# linux_ended HOST: its exit status, empty while it runs.
+linux_ended()
+{
+	on "$1" cat /tmp/vmm/status 2>/dev/null
+}
+
+linux_has_ended()
+{
+	[[ -n $(linux_ended "$1") ]]
+}
+
+# end_linux HOST...: no VMM is left there.
+end_linux()
+{
+	local host
+	for host; do
+		on "$host" sh -c 'pkill -9 -x ftvmm
+			while pgrep -x ftvmm >/dev/null; do sleep 0.05; done'
+	done
+}
+
+# show HOST: what is worth knowing when something went wrong.
+show()
+{
+	{
+		on "$1" tail -n 25 /tmp/vmm/console
+		on "$1" cat /tmp/vmm/said
+		linux_asks "$1" status
+	} 2>&1 | sed 's/^/# /'
+}
