@@ -9,6 +9,7 @@
 #define LEAF_FEATURES 0x1
 #define LEAF_CACHES 0x4
 #define LEAF_TOPOLOGY 0xb
+#define LEAF_XSAVE 0xd
 #define LEAF_TOPOLOGY_V2 0x1f
 #define LEAF_AMD_FEATURES 0x80000001
 #define LEAF_AMD_SIZES 0x80000008
@@ -127,6 +128,27 @@ static void add_topology(struct kvm_cpuid2 *cpuid, u32 id)
 	cpuid->entries[cpuid->nent++] = core;
 }
 
+/*
+ * All that the processor has is switched on, as an operating system does it first of
+ * all. It might as well be left to that; but where XSETBV doesn't exit, as in hosts that
+ * are emulated, KVM doesn't learn of it, and the next exit undoes it. A standby's XCR0
+ * is to come from the primary.
+ */
+static void set_xcr0(int vcpu_fd, const struct kvm_cpuid2 *cpuid)
+{
+	struct kvm_xcrs xcrs = { .nr_xcrs = 1 };
+	const struct kvm_cpuid_entry2 *entry;
+
+	if (vmm.options.standby)
+		return;
+	for (entry = cpuid->entries; entry < cpuid->entries + cpuid->nent; entry++) {
+		if (entry->function != LEAF_XSAVE || entry->index || !entry->eax)
+			continue;
+		xcrs.xcrs[0].value = (u64)entry->edx << 32 | entry->eax;
+		must(vcpu_fd, KVM_SET_XCRS, &xcrs, "KVM_SET_XCRS");
+	}
+}
+
 void cpuid_set(int vcpu_fd, u32 id)
 {
 	struct kvm_cpuid2 *cpuid = make(sizeof(*cpuid) + ENTRIES_MAX * sizeof(cpuid->entries[0]));
@@ -143,5 +165,6 @@ void cpuid_set(int vcpu_fd, u32 id)
 	cpuid->nent = count;
 	add_topology(cpuid, id);
 	must(vcpu_fd, KVM_SET_CPUID2, cpuid, "KVM_SET_CPUID2");
+	set_xcr0(vcpu_fd, cpuid);
 	free(cpuid);
 }

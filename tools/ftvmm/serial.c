@@ -331,13 +331,12 @@ static void *read_input(void *arg)
 		n = read(serial->in, bytes, sizeof(bytes));
 		if (n > 0)
 			take_input(serial, bytes, n);
-		else if (!n || (errno != EINTR && errno != EAGAIN && errno != EIO))
-			break;
-		else
-			/* A pty that nobody has open. */
+		if (!n || (n < 0 && errno != EINTR && errno != EAGAIN && errno != EIO))
+			return NULL;
+		/* A pty that nobody has open. */
+		if (n < 0)
 			sleep_us(100 * FLUSH_US);
 	}
-	return NULL;
 }
 
 /* --- Begin, end, and another host --- */
