@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# needs: hosts=2 nodebug timeout=700 mem=3G
+# needs: hosts=2 nodebug timeout=900 mem=3G
 #
 # A Linux guest is protected, its VMM is killed, and it goes on at the other host: two
 # clients that hold a TCP connection to it get each of their answers, once and in order,
@@ -74,14 +74,32 @@ for number, line in enumerate(lines, 1):
 print(len(lines), "blocks")'
 }
 
-# failover VCPUS MODE
+# begins NAME MODE: a guest that is protected while it runs.
+begins()
+{
+	check "$1: the guest serves" wait_until 90 linux_says h1 serving
+	check "$1: it is protected" protect mode "$2"
+}
+
+# begins_protected NAME MODE: one that doesn't run before.
+begins_protected()
+{
+	check_has "$1: it hasn't run" "$(linux_asks h1 status)" '"exits": 0,'
+	check "$1: it is protected" protect mode "$2"
+	check "$1: the guest serves" wait_until 120 linux_says h1 serving
+}
+
+# failover VCPUS MODE [--ft-required]
 failover()
 {
-	local name="$2, $1 vcpus" options=(--vcpus "$1" --memory 256M --disk /dev/vda)
+	local name="$2, $1 vcpus${3:+, $3}" options=(--vcpus "$1" --memory 256M --disk /dev/vda "${@:3}")
 	linux h2 serve --standby "${options[@]}"
 	linux h1 serve "${options[@]}"
-	check "$name: the guest serves" wait_until 90 linux_says h1 serving
-	check "$name: it is protected" protect mode "$2"
+	if [[ ${3:-} == --ft-required ]]; then
+		begins_protected "$name" "$2"
+	else
+		begins "$name" "$2"
+	fi
 	client 7
 	client 8
 	goes_on "$name: it counts" 7
@@ -103,5 +121,6 @@ failover()
 }
 
 failover 1 sync
+failover 1 async --ft-required
 failover 2 async
 done_testing

@@ -22,6 +22,9 @@
 #define LOW_END 0x9fc00
 #define HIGH_BEGIN 0x100000
 
+/* Where a processor begins, and where a kernel jumps to that knows no better reset. */
+#define RESET_VECTOR 0xffff0
+
 #define HEADER_MAGIC 0x53726448
 #define ENTRY_64 0x200
 #define LOADER_OTHER 0xff
@@ -170,6 +173,18 @@ static void make_gdt(void)
 	gdt[SELECTOR_DATA / 8] = 0x00cf93000000ffff;
 }
 
+/*
+ * A kernel on reduced-hardware ACPI believes that EFI resets it, and without EFI that
+ * the BIOS does. Real mode: mov dx, port; mov al, 1; out dx, al; hlt; jmp to the hlt
+ */
+static void make_reset_vector(void)
+{
+	const u16 port = ACPI_PORTS + ACPI_RESET;
+	const u8 code[] = { 0xba, port & 0xff, port >> 8, 0xb0, 1, 0xee, 0xf4, 0xeb, 0xfd };
+
+	memcpy(at(RESET_VECTOR, sizeof(code)), code, sizeof(code));
+}
+
 void boot_load(void)
 {
 	const char *path = vmm.options.kernel, *cmdline = vmm.options.cmdline;
@@ -192,6 +207,7 @@ void boot_load(void)
 	params->acpi_rsdp_addr = acpi_load();
 	make_tables();
 	make_gdt();
+	make_reset_vector();
 }
 
 static void set_segment(struct kvm_segment *segment, u16 selector, u8 type, bool code)
