@@ -29,6 +29,7 @@ client()
 {
 	# shellcheck disable=SC2016
 	on h2 sh -c '
+		rm -f "/tmp/client$3"
 		setsid python3 -B "$1" "$2" "$3" "/tmp/client$3" >"/tmp/client$3.said" 2>&1 </dev/null &
 		echo $! >"/tmp/client$3.pid"' sh "$KVMFT_ROOT/selftests/lib/ftvmm_client.py" \
 		"$guest_address" "$1"
@@ -37,7 +38,7 @@ client()
 # answers PORT: how many it has got.
 answers()
 {
-	on h2 sh -c "wc -l </tmp/client$1 2>/dev/null || echo 0"
+	on h2 sh -c "cat /tmp/client$1 2>/dev/null | wc -l"
 }
 
 # shellcheck disable=SC2317
