@@ -447,7 +447,8 @@ static bool judge(void *device, const struct request *request)
 	for (i = 0; i < request->segment_count; i++)
 		segments += request->segments[i].len;
 	if (request->kind == REQUEST_READ)
-		return request->len <= REQUEST_DATA_MAX && request->len == segments;
+		return request->len <= REQUEST_DATA_MAX && request->len == segments &&
+		       !request->data_len && !request->gated;
 	return request->data_len == (request->kind == REQUEST_WRITE ? request->len : 0) &&
 	       !blk->options->read_only;
 }
