@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# needs: hosts=2 nodebug timeout=900 mem=3G
+# needs: hosts=2 nodebug timeout=900 mem=3G breaks
 #
 # A Linux guest is protected, its VMM is killed, and it goes on at the other host: two
 # clients that hold a TCP connection to it get each of their answers, once and in order,

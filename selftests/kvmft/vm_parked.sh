@@ -13,7 +13,9 @@
 . "$(dirname "$0")/../lib/vmlab.sh"
 
 PLAIN=$KVMFT_BUILD/selftests/bench/plain
-TURNS=5
+# In short turns, so that what else a host does meets both alike.
+TURNS=20
+CHECKPOINTS=11
 
 load_module h1
 load_module h2
@@ -93,7 +95,7 @@ for ((turn = 0; turn < TURNS; turn++)); do
 		tell $name resume
 		enough()
 		{
-			(( $(traced "$name" unpark ns | wc -l) >= (turn + 1) * 45 ))
+			(( $(traced "$name" unpark ns | wc -l) >= (turn + 1) * CHECKPOINTS ))
 		}
 		check "turn $turn of the $name one" wait_until 30 enough
 		tell $name pause
