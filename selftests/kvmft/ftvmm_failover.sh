@@ -121,7 +121,6 @@ failover()
 	let_go
 }
 
-failover 1 sync
+failover 2 sync
 failover 1 async --ft-required
-failover 2 async
 done_testing

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# needs: hosts=2 debug timeout=300
+# needs: hosts=2 debug timeout=400
 #
 # Memory runs out, now and then, for the kernel threads of a protected guest, on either
 # host and in both modes. The guest stays protected or says that it isn't; what left was
@@ -16,7 +16,7 @@
 # More failures than there can be, to be counted down.
 TIMES=1000000
 LEAST=20
-OPTIONS=(--guest writer --seed 7 --vcpus 2 --memory 32M --pages 400 --hash)
+OPTIONS=(--guest writer --seed 7 --vcpus 2 --memory 32M --pages 400 --hash --pace 20000)
 
 # failures HOST PERCENT: of the allocations of kvmft's threads, also those that may wait.
 failures()
@@ -69,7 +69,7 @@ row()
 
 	vmm h1 "${OPTIONS[@]}"
 	vmm h2 --standby "${OPTIONS[@]}"
-	check "$what: protected" protect mode "$1"
+	check "$what: protected" protect mode "$1" converge
 	failures "$2" "$3"
 	check "$what: allocations fail" wait_until 60 enough_failed "$2"
 	echo "# $what: $(failed "$2") failed, then it is $(guest h1 state) $(guest h1 reason)"
