@@ -18,7 +18,7 @@ load_module()
 {
 	# shellcheck disable=SC2016
 	"$LAB" exec -n "$1" sh -c '
-		pkill -9 -x "flatvmm|sidevmm|ftctl"
+		pkill -9 -x "(flat|side)vmm"; pkill -9 -x ftctl
 		for n in $(seq 200); do
 			grep -q "^kvmft " /proc/modules || break
 			rmmod kvmft 2>/dev/null || sleep 0.1
