@@ -48,7 +48,7 @@ linux()
 	on "$host" sh -c '
 		end() { pkill -9 -x ftvmm; while pgrep -x ftvmm >/dev/null; do sleep 0.05; done; }
 		end; cd /tmp/vmm || exit
-		rm -f said status console
+		rm -f said status console control
 		kernel=$1 initrd=$2 word=$3 address=$4
 		shift 4
 		setsid sh -c "\"\$@\" >said 2>&1 </dev/null; echo \$? >status" sh \
@@ -56,9 +56,10 @@ linux()
 			--control control --console file:console \
 			--cmdline "console=ttyS0 quiet panic=-1 ip=$address/24 task=$word" "$@" \
 			>/dev/null 2>&1 </dev/null &
-		for n in $(seq 100); do
-			pgrep -x ftvmm && exit
-			sleep 0.05
+		for n in $(seq 200); do
+			# It answers when all that can be attached is there.
+			./ftvmm ask control status >/dev/null 2>&1 && pgrep -x -o ftvmm && exit
+			sleep 0.1
 		done
 		cat said; exit 1' sh "${guest_kernel##*/}" "${guest_initrd##*/}" "$word" \
 		"$guest_address" "$@" >"$scratch/vmm_$host"

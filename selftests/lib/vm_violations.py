@@ -164,11 +164,11 @@ def main():
     violations = [NothingIsDone, PageIsDropped, PagesAreDropped, EpochIsHalfApplied, PageIsLost,
                   RegisterIsSkipped, MsrsAreSkipped, LinkIsCut, OutputIsEarly]
     with vm_rows.Lab(int(os.environ.get("KVMFT_SEED", "1"))) as lab:
-        tap.check("the pair is up", lab.pairs["hosts"].wait())
+        tap.check("the pair is up", lab.pairs["hosts"][0].wait())
         for violation in violations:
             with tap.part(violation.name):
                 violation().run(lab, tap)
-            lab.pairs["hosts"].wait()
+            lab.pairs["hosts"][0].wait()
     sys.exit(tap.done())
 
 
