@@ -23,6 +23,8 @@
 #define HEADS 24576
 #define SIZE 64
 #define TRIES 2000
+/* So many chains at a time share no descriptor. */
+#define CHAINS (SIZE / 3 - 1)
 #define ROOM (16 * MIB)
 
 static struct vcpu vcpu;
@@ -143,14 +145,16 @@ static void save_and_load(u32 device)
 
 bool try_device(void)
 {
-	u32 device = below(8) ? 0 : 1, steps = 1 + below(40);
+	u32 device = below(8) ? 0 : 1, steps = 1 + below(40), unseen = 0;
 	bool honest = rarely(4);
 
 	begin(device);
 	while (steps--) {
 		ask(honest);
-		if (rarely(3))
+		if (rarely(3) || (honest && ++unseen >= CHAINS)) {
 			put(device, VIRTIO_MMIO_QUEUE_NOTIFY, honest ? 0 : below(3));
+			unseen = 0;
+		}
 		if (!honest && rarely(10))
 			access_register(device, below(0x140), 1 << below(4), rarely(2), chance());
 	}
