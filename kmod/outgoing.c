@@ -85,9 +85,10 @@ void kvmft_sender_put(struct kvmft_sender *sender, u32 count)
 }
 
 /* What was never written takes no memory, and shall take none for being copied. */
-static bool is_hole(struct kvmft_sender *sender, u64 number)
+static bool is_hole(struct kvmft_sender *sender, u64 number, struct kvmft_hole *hole)
 {
-	return kvmft_memory_is_hole(&sender->primary->vm.memory, number, &sender->hole);
+	return sender->full &&
+	       kvmft_memory_is_hole(&sender->primary->vm.memory, number, hole);
 }
 
 /**
@@ -126,23 +127,23 @@ int kvmft_sender_page(struct kvmft_sender *sender, u64 number, struct page *page
  */
 int kvmft_sender_get(struct kvmft_sender *sender, u32 count)
 {
+	/* What is written since these were taken is due again; before, it is no hole. */
+	struct kvmft_hole hole = { 0 };
 	struct kvmft_vm *vm = &sender->primary->vm;
 	u32 at, run;
 	int got = 0;
 
-	/* What was written since these were taken is due again; before, it is no hole. */
-	sender->hole.end = 0;
 	if (!kvmft_vmm_use(vm->vmm))
 		return -ESRCH;
 	for (at = 0; at < count; at += got) {
-		if (sender->full && is_hole(sender, sender->numbers[at])) {
+		if (is_hole(sender, sender->numbers[at], &hole)) {
 			sender->pages[at] = NULL;
 			got = 1;
 			continue;
 		}
 		for (run = 1; at + run < count; run++) {
 			if (sender->numbers[at + run] != sender->numbers[at] + run ||
-			    (sender->full && is_hole(sender, sender->numbers[at + run])))
+			    is_hole(sender, sender->numbers[at + run], &hole))
 				break;
 		}
 		got = kvmft_memory_get(&vm->memory, sender->numbers[at], run,

@@ -27,7 +27,6 @@ struct kvmft_primary;
  *	is committed.
  * @refusals: Epochs in a row that were refused.
  * @idle: Nothing changed when it last looked.
- * @hole: What was never written.
  * @numbers: A batch.
  * @pages: Its pages.
  */
@@ -39,7 +38,6 @@ struct kvmft_sender {
 	bool by_reference;
 	u32 refusals;
 	bool idle;
-	struct kvmft_hole hole;
 	u64 numbers[KVMFT_SENDER_BATCH];
 	struct page *pages[KVMFT_SENDER_BATCH];
 };

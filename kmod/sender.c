@@ -146,7 +146,6 @@ static int copy_all(struct kvmft_sender *sender)
 	kvmft_harvest_everything(&primary->harvest);
 	/* The VMM may have mapped something else there since. */
 	kvmft_memory_find_files(&primary->vm.memory, primary->vm.vmm->mm);
-	sender->hole.end = 0;
 	spin_lock(&primary->vm.lock);
 	primary->copy_done = 0;
 	primary->copy_total = primary->vm.memory.pages << PAGE_SHIFT;
