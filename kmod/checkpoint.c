@@ -126,7 +126,7 @@ static int copy_due(struct kvmft_sender *sender, struct copied **result, u32 *nu
 		return -ENOMEM;
 	while (n < due && !err) {
 		count = kvmft_harvest_take(&primary->harvest, &cursor, sender->numbers,
-					   min_t(u64, KVMFT_SENDER_BATCH, due - n));
+					   min_t(u64, KVMFT_SENDER_BATCH, due - n), NULL);
 		if (!count)
 			break;
 		err = kvmft_sender_get(sender, count);

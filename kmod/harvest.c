@@ -290,11 +290,16 @@ u64 kvmft_harvest_due(struct kvmft_harvest *harvest)
  * @cursor: where to look from; moves on
  * @numbers: result, rising
  * @count: how many at most
+ * @holes: what was never written isn't taken, just not due any more, and counted here;
+ *	NULL: it is like all else
+ *
+ * A page that is written after it was found to be a hole is found by a harvest after
+ * this, since both hold the lock.
  *
  * Return: how many; 0 if none is due from @cursor on
  */
 u32 kvmft_harvest_take(struct kvmft_harvest *harvest, u64 *cursor, u64 *numbers,
-		       u32 count)
+		       u32 count, u64 *holes)
 {
 	u32 taken = 0;
 	u64 number;
@@ -304,6 +309,18 @@ u32 kvmft_harvest_take(struct kvmft_harvest *harvest, u64 *cursor, u64 *numbers,
 		number = kvmft_pageset_next(&harvest->due, *cursor);
 		if (number >= harvest->due.size)
 			break;
+		if (holes) {
+			/* What was sent has to be sent as zero if that is what it became. */
+			u64 data = min(kvmft_memory_data(harvest->memory, number),
+				       kvmft_pageset_next(&harvest->pending, number));
+
+			if (data > number) {
+				*holes += kvmft_pageset_del_range(&harvest->due, number,
+								  data);
+				*cursor = data;
+				continue;
+			}
+		}
 		kvmft_pageset_del(&harvest->due, number);
 		kvmft_pageset_add(&harvest->pending, number);
 		numbers[taken++] = number;
@@ -342,14 +359,8 @@ void kvmft_harvest_failed(struct kvmft_harvest *harvest)
  */
 void kvmft_harvest_everything(struct kvmft_harvest *harvest)
 {
-	u64 number;
-
 	mutex_lock(&harvest->lock);
 	kvmft_pageset_clear(&harvest->pending);
-	for (number = 0; number < harvest->due.size; number++) {
-		kvmft_pageset_add(&harvest->due, number);
-		if (!(number % 4096))
-			cond_resched();
-	}
+	kvmft_pageset_fill(&harvest->due);
 	mutex_unlock(&harvest->lock);
 }

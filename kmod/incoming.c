@@ -12,6 +12,9 @@
 #include "trace.h"
 #include "vmm.h"
 
+/* Pages that are looked at at a time, whether they are zero. */
+#define EMPTY_BATCH 32
+
 static struct kvmft_standby *of_intake(struct kvmft_intake *intake)
 {
 	return container_of(intake, struct kvmft_standby, intake);
@@ -26,36 +29,116 @@ static void fill(struct page *target, struct page *page)
 }
 
 /* Most of a new guest's memory is zero already, and shall not become more. */
-static bool is_zero_there(struct kvmft_standby *standby, u64 number)
+static bool is_zero(struct page *page)
 {
-	struct page *page;
-	bool zero;
-
-	if (kvmft_memory_get(&standby->vm.memory, number, 1, &page) < 0)
-		return false;
-	zero = page == ZERO_PAGE(0) || !memchr_inv(page_address(page), 0, PAGE_SIZE);
-	put_page(page);
-	return zero;
+	return page == ZERO_PAGE(0) || !memchr_inv(page_address(page), 0, PAGE_SIZE);
 }
 
-/* From the first page of a full copy on, what was committed before is spoilt. */
-static bool may_tear(struct kvmft_standby *standby)
+/* How many pages in a row there are to read, without making any. */
+static u32 count_there(struct kvmft_memory *memory, u64 number, u64 to)
 {
+	u32 count = 1;
+
+	while (count < EMPTY_BATCH && number + count < to &&
+	       kvmft_memory_data(memory, number + count) == number + count)
+		count++;
+	return count;
+}
+
+static enum kvmft_reason fill_there(struct kvmft_standby *standby, u64 number,
+				    struct page *page)
+{
+	struct page *target;
+
+	if (kvmft_memory_pin(&standby->vm.memory, number, 1, &target) < 0)
+		return KVMFT_REASON_MEMORY;
+	fill(target, page);
+	unpin_user_pages_dirty_lock(&target, 1, true);
+	return 0;
+}
+
+/* Makes some pages zero that aren't; how many it has seen, at least one, is added. */
+static enum kvmft_reason empty_some(struct kvmft_standby *standby, u64 *number, u64 to)
+{
+	struct kvmft_memory *memory = &standby->vm.memory;
+	enum kvmft_reason reason = 0;
+	struct page *pages[EMPTY_BATCH];
+	int got, i;
+
+	if (!kvmft_vmm_use(standby->vm.vmm))
+		return KVMFT_REASON_VMM_GONE;
+	got = kvmft_memory_get(memory, *number, count_there(memory, *number, to), pages);
+	for (i = 0; i < got && !reason; i++) {
+		if (!is_zero(pages[i]))
+			reason = fill_there(standby, *number + i, NULL);
+	}
+	for (i = 0; i < got; i++)
+		put_page(pages[i]);
+	kvmft_vmm_unuse(standby->vm.vmm);
+	if (got < 0)
+		return KVMFT_REASON_MEMORY;
+	*number += got;
+	return reason;
+}
+
+static bool takes_epochs(struct kvmft_standby *standby)
+{
+	return READ_ONCE(standby->phase) == KVMFT_STANDBY_WAIT;
+}
+
+static void note_copied(struct kvmft_standby *standby, u64 pages)
+{
+	spin_lock(&standby->vm.lock);
+	standby->copied += pages << PAGE_SHIFT;
+	spin_unlock(&standby->vm.lock);
+}
+
+/*
+ * What isn't sent in a full copy is zero there, so make it zero here, up to a page.
+ * Sources send by rising numbers at first, so there are mostly small gaps to see to; what
+ * is sent later for a place in one goes on top of that.
+ */
+static enum kvmft_reason empty(struct kvmft_standby *standby, u64 to)
+{
+	enum kvmft_reason reason = 0;
+
+	while (standby->emptied < to && !reason) {
+		u64 from = standby->emptied;
+		u64 data = kvmft_memory_data(&standby->vm.memory, from);
+
+		if (!takes_epochs(standby) || kvmft_channel_stopping(&standby->intake.channel))
+			return KVMFT_REASON_GONE;
+		if (data > from)
+			standby->emptied = min(data, to);
+		else
+			reason = empty_some(standby, &standby->emptied, to);
+		note_copied(standby, standby->emptied - from);
+		cond_resched();
+	}
+	return reason;
+}
+
+/* From here on, what was committed before is spoilt. */
+static enum kvmft_reason standby_full(struct kvmft_intake *intake)
+{
+	struct kvmft_standby *standby = of_intake(intake);
 	struct kvmft_vm *vm = &standby->vm;
-	bool may, first;
+	bool may;
 
 	spin_lock(&vm->lock);
 	may = standby->phase == KVMFT_STANDBY_WAIT;
-	first = may && !standby->torn;
-	if (first) {
+	if (may) {
 		standby->torn = true;
 		standby->copied = 0;
-		standby->hole.end = 0;
 	}
 	spin_unlock(&vm->lock);
-	if (first)
-		kvmft_vm_enter(vm, KVMFT_VM_SYNCING, NULL);
-	return may;
+	if (!may)
+		return KVMFT_REASON_GONE;
+	standby->emptied = 0;
+	/* The VMM may have mapped something else there since. */
+	kvmft_memory_find_files(&vm->memory, vm->vmm->mm);
+	kvmft_vm_enter(vm, KVMFT_VM_SYNCING, NULL);
+	return 0;
 }
 
 static enum kvmft_reason place_page(void *context, u32 region, u64 offset,
@@ -65,31 +148,26 @@ static enum kvmft_reason place_page(void *context, u32 region, u64 offset,
 	struct kvmft_vm *vm = &standby->vm;
 	u64 number = kvmft_memory_by_place(&vm->memory, region, offset);
 	enum kvmft_reason reason = 0;
-	struct page *target;
+	u64 emptied;
 
 	if (number == KVMFT_NO_PAGE)
 		return KVMFT_REASON_LAYOUT;
-	if (!may_tear(standby))
+	if (!takes_epochs(standby))
 		return KVMFT_REASON_GONE;
-	/* There may be very much of it: not a visit to the VMM's memory for each. */
-	if (!page && kvmft_memory_is_hole(&vm->memory, number, &standby->hole))
-		goto placed;
-	if (!kvmft_vmm_use(vm->vmm))
-		return KVMFT_REASON_VMM_GONE;
-	if (page || !is_zero_there(standby, number)) {
-		if (kvmft_memory_pin(&vm->memory, number, 1, &target) < 0) {
-			reason = KVMFT_REASON_MEMORY;
-		} else {
-			fill(target, page);
-			unpin_user_pages_dirty_lock(&target, 1, true);
-			standby->hole.end = 0;
-		}
+	reason = empty(standby, number);
+	if (reason)
+		return reason;
+	if (page) {
+		if (!kvmft_vmm_use(vm->vmm))
+			return KVMFT_REASON_VMM_GONE;
+		reason = fill_there(standby, number, page);
+		kvmft_vmm_unuse(vm->vmm);
+	} else if (kvmft_memory_data(&vm->memory, number) == number) {
+		emptied = number;
+		reason = empty_some(standby, &emptied, number + 1);
 	}
-	kvmft_vmm_unuse(vm->vmm);
-placed:
-	spin_lock(&vm->lock);
-	standby->copied += PAGE_SIZE;
-	spin_unlock(&vm->lock);
+	standby->emptied = max(standby->emptied, number + 1);
+	note_copied(standby, 1);
 	return reason;
 }
 
@@ -165,7 +243,7 @@ static u32 standby_prepare(struct kvmft_intake *intake)
 	if (kvmft_fault(KVMFT_FAULT_PIN_PAGES))
 		return KVMFT_REASON_MEMORY;
 	if (stage->full)
-		return 0;
+		return empty(standby, vm->memory.pages);
 	if (!reserve(standby, stage->count))
 		return KVMFT_REASON_MEMORY;
 
@@ -289,6 +367,7 @@ static void standby_intake_release(struct kvmft_intake *intake)
 }
 
 const struct kvmft_intake_ops kvmft_incoming_ops = {
+	.full = standby_full,
 	.place = place_page,
 	.prepare = standby_prepare,
 	.refused = standby_refused,

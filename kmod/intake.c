@@ -107,8 +107,12 @@ static int on_begin(struct kvmft_intake *intake, struct kvmft_conn *conn)
 		reason = kvmft_stage_begin(stage, header->generation,
 					   header->epoch,
 					   begin.flags & KVMFT_WIRE_BEGIN_FULL);
-	if (!reason && stage->full && !intake->ops->place)
-		reason = kvmft_stage_refuse(stage, KVMFT_REASON_LOCAL);
+	if (!reason && stage->full) {
+		reason = intake->ops->full ? intake->ops->full(intake) :
+					     KVMFT_REASON_LOCAL;
+		if (reason)
+			kvmft_stage_refuse(stage, reason);
+	}
 	if (reason)
 		return intake_refuse(intake, conn, reason);
 	trace_kvmft_epoch_begin(intake->channel.name, header->generation,

@@ -18,8 +18,9 @@ struct kvmft_intake;
 
 /**
  * struct kvmft_intake_ops - what the user of an intake does
- * @place: See &kvmft_stage_place_fn; the context is the intake. NULL if there is no
- *	place for a full copy.
+ * @full: A full copy begins: what of the guest isn't sent in it is zero. 0, or the reason
+ *	why the epoch is thrown away. NULL if there is no place for one.
+ * @place: See &kvmft_stage_place_fn; the context is the intake.
  * @prepare: Make sure that each page of the epoch can be applied: 0, or the reason
  *	why the epoch is aborted. The state is there too. Of a full copy, they are
  *	where they belong already.
@@ -33,6 +34,7 @@ struct kvmft_intake;
  * @release: The last reference is gone.
  */
 struct kvmft_intake_ops {
+	enum kvmft_reason (*full)(struct kvmft_intake *intake);
 	kvmft_stage_place_fn place;
 	u32 (*prepare)(struct kvmft_intake *intake);
 	void (*refused)(struct kvmft_intake *intake);

@@ -559,26 +559,6 @@ u64 kvmft_memory_data(const struct kvmft_memory *memory, u64 number)
 	return min(end, region->first + ((data - region->file_offset) >> PAGE_SHIFT));
 }
 
-/**
- * kvmft_memory_is_hole() - is this page surely zero, and takes no memory?
- * @memory: the snapshot
- * @number: of the page
- * @hole: where the last hole was; what was written since then isn't known of it
- *
- * Asks once for a hole, however large it is.
- *
- * Return: whether
- */
-bool kvmft_memory_is_hole(const struct kvmft_memory *memory, u64 number,
-			  struct kvmft_hole *hole)
-{
-	if (number < hole->begin || number >= hole->end) {
-		hole->begin = number;
-		hole->end = kvmft_memory_data(memory, number);
-	}
-	return number < hole->end;
-}
-
 static unsigned long address_of(const struct kvmft_memory *memory, u64 number,
 				u32 *count)
 {

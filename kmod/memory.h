@@ -88,16 +88,6 @@ struct kvmft_memory {
 	u64 versions[2];
 };
 
-/**
- * struct kvmft_hole - pages that were never written
- * @begin: From here on...
- * @end: ... up to this one; not above @begin: none is known.
- */
-struct kvmft_hole {
-	u64 begin;
-	u64 end;
-};
-
 /* What kvmft_memory_look() finds. */
 enum kvmft_memory_news {
 	KVMFT_MEMORY_SAME,
@@ -119,8 +109,6 @@ u64 kvmft_memory_by_place(const struct kvmft_memory *memory, u32 region, u64 off
 u32 kvmft_memory_region(const struct kvmft_memory *memory, u64 number, u64 *offset);
 
 u64 kvmft_memory_data(const struct kvmft_memory *memory, u64 number);
-bool kvmft_memory_is_hole(const struct kvmft_memory *memory, u64 number,
-			  struct kvmft_hole *hole);
 
 int kvmft_memory_get(const struct kvmft_memory *memory, u64 number, u32 count,
 		     struct page **pages);

@@ -78,17 +78,8 @@ void kvmft_sender_put(struct kvmft_sender *sender, u32 count)
 {
 	u32 i;
 
-	for (i = 0; i < count; i++) {
-		if (sender->pages[i])
-			put_page(sender->pages[i]);
-	}
-}
-
-/* What was never written takes no memory, and shall take none for being copied. */
-static bool is_hole(struct kvmft_sender *sender, u64 number, struct kvmft_hole *hole)
-{
-	return sender->full &&
-	       kvmft_memory_is_hole(&sender->primary->vm.memory, number, hole);
+	for (i = 0; i < count; i++)
+		put_page(sender->pages[i]);
 }
 
 /**
@@ -107,6 +98,9 @@ int kvmft_sender_page(struct kvmft_sender *sender, u64 number, struct page *page
 
 	if (page && kvmft_sender_is_zero(page))
 		page = NULL;
+	/* What isn't in a full copy is zero. */
+	if (!page && sender->full && !kvmft_stream_has(sender->stream, region, offset))
+		return 0;
 	kvmft_vm_count(vm, KVMFT_A_COUNTER_PAGES_SENT, 1);
 	if (!page)
 		kvmft_vm_count(vm, KVMFT_A_COUNTER_PAGES_ZERO, 1);
@@ -120,15 +114,12 @@ int kvmft_sender_page(struct kvmft_sender *sender, u64 number, struct page *page
  * @sender: the sender, with their numbers
  * @count: how many
  *
- * Gets the pages of a batch, neighbours at one go. In a full copy, what was never
- * written is left as it is, and its page NULL.
+ * Gets the pages of a batch, neighbours at one go.
  *
  * Return: 0; -ESRCH if the VMM is gone; another negative errno
  */
 int kvmft_sender_get(struct kvmft_sender *sender, u32 count)
 {
-	/* What is written since these were taken is due again; before, it is no hole. */
-	struct kvmft_hole hole = { 0 };
 	struct kvmft_vm *vm = &sender->primary->vm;
 	u32 at, run;
 	int got = 0;
@@ -136,14 +127,8 @@ int kvmft_sender_get(struct kvmft_sender *sender, u32 count)
 	if (!kvmft_vmm_use(vm->vmm))
 		return -ESRCH;
 	for (at = 0; at < count; at += got) {
-		if (is_hole(sender, sender->numbers[at], &hole)) {
-			sender->pages[at] = NULL;
-			got = 1;
-			continue;
-		}
 		for (run = 1; at + run < count; run++) {
-			if (sender->numbers[at + run] != sender->numbers[at] + run ||
-			    is_hole(sender, sender->numbers[at + run], &hole))
+			if (sender->numbers[at + run] != sender->numbers[at] + run)
 				break;
 		}
 		got = kvmft_memory_get(&vm->memory, sender->numbers[at], run,
@@ -171,6 +156,17 @@ static int no_memory(struct kvmft_sender *sender, int err)
 	return -ESHUTDOWN;
 }
 
+static void note_copied(struct kvmft_sender *sender, u64 pages)
+{
+	struct kvmft_primary *primary = sender->primary;
+
+	if (!sender->full)
+		return;
+	spin_lock(&primary->vm.lock);
+	primary->copy_done += pages << PAGE_SHIFT;
+	spin_unlock(&primary->vm.lock);
+}
+
 /**
  * kvmft_sender_due() - send what is due now, once
  * @sender: the sender
@@ -183,7 +179,7 @@ static int no_memory(struct kvmft_sender *sender, int err)
 int kvmft_sender_due(struct kvmft_sender *sender, bool ahead)
 {
 	struct kvmft_primary *primary = sender->primary;
-	u64 cursor = 0;
+	u64 cursor = 0, holes;
 	u32 count, i;
 	int err = 0;
 
@@ -193,8 +189,11 @@ int kvmft_sender_due(struct kvmft_sender *sender, bool ahead)
 		/* What a standing guest waits for comes first. */
 		if (ahead && READ_ONCE(primary->checkpoint) == KVMFT_CHECKPOINT_READY)
 			return 0;
+		holes = 0;
 		count = kvmft_harvest_take(&primary->harvest, &cursor,
-					   sender->numbers, KVMFT_SENDER_BATCH);
+					   sender->numbers, KVMFT_SENDER_BATCH,
+					   sender->full ? &holes : NULL);
+		note_copied(sender, holes);
 		if (!count)
 			return 0;
 		err = kvmft_sender_get(sender, count);
@@ -215,12 +214,30 @@ int kvmft_sender_due(struct kvmft_sender *sender, bool ahead)
 			sender->by_reference = true;
 		else
 			kvmft_vm_count(&primary->vm, KVMFT_A_COUNTER_PAGES_COPIED, count);
-		if (sender->full) {
-			spin_lock(&primary->vm.lock);
-			primary->copy_done += (u64)count << PAGE_SHIFT;
-			spin_unlock(&primary->vm.lock);
-		}
+		note_copied(sender, count);
 	}
+}
+
+/**
+ * kvmft_sender_reach_end() - have a full copy reach the end of memory
+ * @sender: the sender
+ *
+ * The other end empties what isn't sent as it comes to it, so name the last page, too,
+ * while the guest runs.
+ *
+ * Return: as kvmft_sender_due()
+ */
+int kvmft_sender_reach_end(struct kvmft_sender *sender)
+{
+	struct kvmft_memory *memory = &sender->primary->vm.memory;
+	u64 offset;
+	u32 region = kvmft_memory_region(memory, memory->pages - 1, &offset);
+
+	if (kvmft_stream_has(sender->stream, region, offset))
+		return 0;
+	return kvmft_sender_begin(sender) ?:
+	       kvmft_stream_page(sender->stream, region, offset, NULL) ?:
+	       kvmft_stream_flush(sender->stream);
 }
 
 /**

@@ -49,6 +49,7 @@ int kvmft_sender_page(struct kvmft_sender *sender, u64 number, struct page *page
 int kvmft_sender_get(struct kvmft_sender *sender, u32 count);
 void kvmft_sender_put(struct kvmft_sender *sender, u32 count);
 int kvmft_sender_due(struct kvmft_sender *sender, bool ahead);
+int kvmft_sender_reach_end(struct kvmft_sender *sender);
 int kvmft_sender_look(struct kvmft_sender *sender);
 int kvmft_sender_ahead(struct kvmft_sender *sender);
 

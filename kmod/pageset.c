@@ -101,6 +101,71 @@ bool kvmft_pageset_del(struct kvmft_pageset *set, u64 number)
 	return true;
 }
 
+/* Words @first to @last of a level may be 0 now: tells the levels above. */
+static void tell_above(struct kvmft_pageset *set, unsigned int level, u64 first, u64 last)
+{
+	for (; level + 1 < set->levels; level++) {
+		const unsigned long *words = set->level[level];
+		unsigned long *above = set->level[level + 1];
+
+		/* All between the two was cleared as a whole. */
+		if (last - first > 1)
+			bitmap_clear(above, first + 1, last - first - 1);
+		if (!words[first])
+			__clear_bit(first, above);
+		if (!words[last])
+			__clear_bit(last, above);
+		first /= BITS_PER_LONG;
+		last /= BITS_PER_LONG;
+	}
+}
+
+/**
+ * kvmft_pageset_del_range() - remove neighbours
+ * @set: the set
+ * @from: the first number
+ * @to: the one behind the last, at most the set's size
+ *
+ * Return: how many were there
+ */
+u64 kvmft_pageset_del_range(struct kvmft_pageset *set, u64 from, u64 to)
+{
+	u64 first = from / BITS_PER_LONG, last, word, gone = 0;
+
+	if (from >= to || WARN_ON_ONCE(to > set->size))
+		return 0;
+	last = (to - 1) / BITS_PER_LONG;
+	for (word = first; word <= last; word++) {
+		unsigned long mask = ~0UL;
+
+		if (word == first)
+			mask &= BITMAP_FIRST_WORD_MASK(from);
+		if (word == last)
+			mask &= BITMAP_LAST_WORD_MASK(to);
+		gone += hweight_long(set->level[0][word] & mask);
+		set->level[0][word] &= ~mask;
+	}
+	tell_above(set, 0, first, last);
+	set->count -= gone;
+	return gone;
+}
+
+/**
+ * kvmft_pageset_fill() - add all that there is
+ * @set: the set
+ */
+void kvmft_pageset_fill(struct kvmft_pageset *set)
+{
+	u64 bits = set->size;
+	unsigned int i;
+
+	for (i = 0; i < set->levels; i++) {
+		bitmap_set(set->level[i], 0, bits);
+		bits = BITS_TO_LONGS(bits);
+	}
+	set->count = set->size;
+}
+
 /**
  * kvmft_pageset_has() - is a number in the set?
  * @set: the set
@@ -179,6 +244,8 @@ u64 kvmft_pageset_move(struct kvmft_pageset *to, struct kvmft_pageset *from)
 /**
  * kvmft_pageset_clear() - empty the set
  * @set: the set
+ *
+ * Takes as long as there is something in it.
  */
 void kvmft_pageset_clear(struct kvmft_pageset *set)
 {
@@ -186,8 +253,10 @@ void kvmft_pageset_clear(struct kvmft_pageset *set)
 
 	for (number = kvmft_pageset_next(set, 0); number < set->size;
 	     number = kvmft_pageset_next(set, number + 1)) {
-		kvmft_pageset_del(set, number);
-		if (!(set->count % 1024))
-			cond_resched();
+		number = round_down(number, BITS_PER_LONG);
+		kvmft_pageset_del_range(set, number,
+					min(number + BITS_PER_LONG, set->size));
+		number |= BITS_PER_LONG - 1;
+		cond_resched();
 	}
 }

@@ -32,6 +32,8 @@ int kvmft_pageset_init(struct kvmft_pageset *set, u64 size);
 void kvmft_pageset_destroy(struct kvmft_pageset *set);
 bool kvmft_pageset_add(struct kvmft_pageset *set, u64 number);
 bool kvmft_pageset_del(struct kvmft_pageset *set, u64 number);
+u64 kvmft_pageset_del_range(struct kvmft_pageset *set, u64 from, u64 to);
+void kvmft_pageset_fill(struct kvmft_pageset *set);
 bool kvmft_pageset_has(const struct kvmft_pageset *set, u64 number);
 u64 kvmft_pageset_next(const struct kvmft_pageset *set, u64 from);
 u64 kvmft_pageset_move(struct kvmft_pageset *to, struct kvmft_pageset *from);

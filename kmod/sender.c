@@ -111,7 +111,10 @@ static int copy_round(struct kvmft_sender *sender, u64 *last, u32 *worse)
 	u64 due;
 	int err;
 
-	err = kvmft_sender_due(sender, true) ?: kvmft_sender_look(sender);
+	err = kvmft_sender_due(sender, true);
+	if (!err && !primary->copy_round)
+		err = kvmft_sender_reach_end(sender);
+	err = err ?: kvmft_sender_look(sender);
 	if (err)
 		return err;
 	due = kvmft_harvest_due(&primary->harvest);

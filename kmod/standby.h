@@ -42,8 +42,8 @@ enum kvmft_standby_phase {
  * struct kvmft_standby - a guest that waits here
  * @vm: What is common.
  * @intake: Its end of the channel.
- * @hole: What was never written here, in a full copy; the intake's thread's own, like all
- *	up to the lock.
+ * @emptied: In a full copy: pages before this one are what was sent, or zero; the
+ *	intake's thread's own, like all up to the lock.
  * @pinned: Pages of the epoch that is being committed, in the order of the stage.
  * @pinned_count: How many.
  * @pinned_size: Entries that @pinned has.
@@ -67,7 +67,7 @@ enum kvmft_standby_phase {
 struct kvmft_standby {
 	struct kvmft_vm vm;
 	struct kvmft_intake intake;
-	struct kvmft_hole hole;
+	u64 emptied;
 	struct page **pinned;
 	u64 pinned_count;
 	u64 pinned_size;

@@ -142,12 +142,29 @@ int kvmft_stream_begin(struct kvmft_stream *stream, u32 flags)
 	return stream_send(stream, KVMFT_WIRE_BEGIN, body, sizeof(body), NULL, 0, 0);
 }
 
+static unsigned long sent_index(u32 region, u64 offset)
+{
+	return (unsigned long)region << 40 | offset >> KVMFT_WIRE_PAGE_SHIFT;
+}
+
+/**
+ * kvmft_stream_has() - was this page sent in this epoch?
+ * @stream: the stream
+ * @region: RAM region
+ * @offset: byte offset in it
+ *
+ * Return: whether
+ */
+bool kvmft_stream_has(struct kvmft_stream *stream, u32 region, u64 offset)
+{
+	return xa_load(&stream->sent, sent_index(region, offset));
+}
+
 /* Counts a page, instead of the version of it that was sent before. */
 static int stream_count(struct kvmft_stream *stream, u32 region, u64 offset,
 			struct page *page)
 {
-	unsigned long index = (unsigned long)region << 40 |
-			      offset >> KVMFT_WIRE_PAGE_SHIFT;
+	unsigned long index = sent_index(region, offset);
 	u32 crc = ZERO_CRC;
 	void *old;
 

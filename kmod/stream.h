@@ -75,6 +75,7 @@ void kvmft_stream_free(struct kvmft_stream *stream);
 
 void kvmft_stream_reset(struct kvmft_stream *stream, u64 generation, u64 epoch);
 int kvmft_stream_begin(struct kvmft_stream *stream, u32 flags);
+bool kvmft_stream_has(struct kvmft_stream *stream, u32 region, u64 offset);
 int kvmft_stream_page(struct kvmft_stream *stream, u32 region, u64 offset,
 		      struct page *page);
 int kvmft_stream_flush(struct kvmft_stream *stream);

@@ -75,6 +75,23 @@ static void at_random(void)
 			}
 		}
 		check_same(&set, map, "after changes");
+		for (int i = 0; i < 20; i++) {
+			u64 from = random() % sizes[n];
+			u64 to = from + random() % (sizes[n] - from + 1);
+			u64 gone = 0;
+
+			/* Most of them short. */
+			if (i % 4)
+				to = from + (to - from) % 130;
+			for (u64 at = from; at < to; at++) {
+				gone += map[at];
+				map[at] = 0;
+			}
+			check_eq(kvmft_pageset_del_range(&set, from, to), gone,
+				 "from %llu up to %llu of %llu", (unsigned long long)from,
+				 (unsigned long long)to, (unsigned long long)sizes[n]);
+			check_same(&set, map, "after a range");
+		}
 		kvmft_pageset_add(&other, 0);
 		fresh = set.count - map[0];
 		check_eq(kvmft_pageset_move(&other, &set), fresh, "new ones");
@@ -84,6 +101,13 @@ static void at_random(void)
 		check_same(&set, map, "moved away");
 		kvmft_pageset_clear(&other);
 		check_same(&other, map, "cleared");
+		kvmft_pageset_add(&other, sizes[n] / 2);
+		kvmft_pageset_fill(&other);
+		memset(map, 1, sizes[n]);
+		check_same(&other, map, "filled");
+		check_eq(kvmft_pageset_del_range(&other, 0, sizes[n]), sizes[n], "all");
+		memset(map, 0, sizes[n]);
+		check_same(&other, map, "without all");
 		kvmft_pageset_destroy(&other);
 		kvmft_pageset_destroy(&set);
 		free(map);

@@ -8,6 +8,8 @@
 #define BITS_TO_LONGS(bits) DIV_ROUND_UP(bits, (u64)BITS_PER_LONG)
 #define BIT_ULL(n) (1ULL << (n))
 #define round_up(x, y) ((((x) - 1) | ((y) - 1ULL)) + 1)
+#define round_down(x, y) ((x) & ~((y) - 1ULL))
+#define hweight_long(word) ((unsigned int)__builtin_popcountl(word))
 #define __ffs(word) ((unsigned int)__builtin_ctzl(word))
 
 static inline bool test_bit(u64 bit, const unsigned long *map)
