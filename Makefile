@@ -26,7 +26,7 @@ export KVMFT_BUILD := $(BUILD)
 # Files that tests and tools are made of.
 ftctl_src	:= $(wildcard tools/ftctl/*.c)
 ftvmm_src	:= $(wildcard tools/ftvmm/*.c)
-lab_bin		:= $(addprefix $(BUILD)/lab/,agent tsckhz)
+lab_bin		:= $(addprefix $(BUILD)/lab/,agent quick tsckhz)
 test_c		:= $(wildcard selftests/kvmft/*.c)
 test_copied	:= $(wildcard selftests/kvmft/*.sh selftests/lib/*.sh selftests/lib/*.py selftests/fixtures/*.sh)
 test_all	:= $(test_c:selftests/%.c=$(BUILD)/selftests/%) \

@@ -199,6 +199,7 @@ static const char usage[] =
 	"  --pages N        written by each vcpu for each output\n"
 	"  --spin N         let it be busy so long between outputs\n"
 	"  --pace US        let a vcpu sleep so long after each output, unless it is protected\n"
+	"  --rest US        the same, always\n"
 	"  --output PLACE   a file, or tcp:ADDRESS:PORT\n"
 	"  --outputs N      end after so many have left\n"
 	"  --poll           wait for tickets by poll()\n"
@@ -261,7 +262,7 @@ static const struct option names[] = {
 	{ "poll", 0, NULL, 'P' }, { "control", 1, NULL, 'c' }, { "lockstep", 1, NULL, 'l' },
 	{ "hash", 0, NULL, 'H' }, { "no-kvmft", 0, NULL, 'N' }, { "help", 0, NULL, 'h' },
 	{ "compare", 1, NULL, 'C' }, { "stop-after", 1, NULL, 'a' }, { "early", 0, NULL, 'E' },
-	{ "pace", 1, NULL, 'T' }, { "progress", 0, NULL, 'G' },
+	{ "pace", 1, NULL, 'T' }, { "rest", 1, NULL, 'e' }, { "progress", 0, NULL, 'G' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -310,6 +311,9 @@ static bool set_number(int option, const char *name, const char *text)
 		return true;
 	case 'T':
 		o->pace = number(name, text, 0, 1000000);
+		return true;
+	case 'e':
+		o->rest = number(name, text, 0, 1000000);
 		return true;
 	case 'n':
 		o->outputs = number(name, text, 1, UINT64_MAX);

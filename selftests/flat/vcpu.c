@@ -188,9 +188,13 @@ static void pass_no_hook(struct vcpu *vcpu)
 /* A guest of which nobody wants more output has time, others on its host don't. */
 static void keep_pace(bool output)
 {
-	if (vmm.options.pace && output &&
+	u32 us = vmm.options.rest;
+
+	if (us < vmm.options.pace &&
 	    (!vmm.area || vmm.area->state != KVMFT_AREA_PROTECTED))
-		sleep_us(vmm.options.pace);
+		us = vmm.options.pace;
+	if (us && output)
+		sleep_us(us);
 }
 
 /* From emulation to KVM_RUN; who is held goes on passing the hook. */

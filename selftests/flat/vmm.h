@@ -40,7 +40,7 @@ struct options {
 	u32 ring;
 	u32 seed;
 	u32 pages;
-	u32 spin, pace;
+	u32 spin, pace, rest;
 	u64 outputs, stop_after;
 	int odd;
 	bool alias, rom, standby, hash, kvmft, poll, early, progress;

@@ -21,12 +21,6 @@ pair_hosts()
 	wait_until 20 state_is h1 up
 }
 
-# both OPTIONS...: VMMs on both hosts that are alike.
-both()
-{
-	vmm h1 "$@" && vmm h2 --standby "$@"
-}
-
 # asked HOST KEY: a number of the VMM's status.
 asked()
 {
@@ -102,7 +96,7 @@ SLOW="--guest writer --memory 64M --pages 10000 --spin 4000000"
 
 for mode in sync async; do
 	# shellcheck disable=SC2086
-	both $SLOW
+	both_vmms $SLOW
 	check "$mode, 10,000 pages: protected" protect mode $mode
 	some_epochs 1
 	read -r ahead sent <<<"$(counters h1 pages_ahead pages_sent)"
@@ -119,7 +113,7 @@ COPIES=$KVMFT_BUILD/$(on h1 uname -r)/fixtures/copies.ko
 declare -A copied
 
 for mode in sync async; do
-	both --guest writer --memory 32M --pages 300 --spin 1000000
+	both_vmms --guest writer --memory 32M --pages 300 --spin 1000000
 	check "$mode: protected" protect mode $mode
 	some_epochs 2
 	on h1 insmod "$COPIES" comm=kvmft-vm/
@@ -165,7 +159,7 @@ calls()
 }
 
 for vcpus in 1 4; do
-	both --guest counter --memory 32M --vcpus $vcpus
+	both_vmms --guest counter --memory 32M --vcpus $vcpus
 	check "$vcpus vcpus: protected" protect mode sync
 	read -r made calls <<<"$(calls)"
 	check "$vcpus vcpus: checkpoints" test "$made" -ge 20
@@ -185,7 +179,7 @@ declare -A advanced left
 "$LAB" delay h1 repl 20ms
 for how in "sync ring" "async ring" "async log"; do
 	mode=${how% *}
-	both --guest writer --memory 32M --pages 20 --spin 100000 --progress --dirty "${how#* }"
+	both_vmms --guest writer --memory 32M --pages 20 --spin 100000 --progress --dirty "${how#* }"
 	check "20 ms away, $how: protected" protect mode "$mode"
 	before=$(asked h1 advanced) out=$(asked h1 left)
 	check "20 ms away, $how: outputs leave" some_epochs 20
@@ -225,7 +219,7 @@ print("equal" if h["saved"] == h["found"] else "saved %(saved)s found %(found)s"
 }
 
 # shellcheck disable=SC2086
-both $SLOWLY
+both_vmms $SLOWLY
 check "a slow link: protected" protect mode async
 slow_link
 check "a slow link: epochs" some_epochs 6
@@ -246,7 +240,7 @@ for host in h1 h2; do
 done
 check "the pair is up again" pair_hosts
 # shellcheck disable=SC2086
-both $SLOWLY
+both_vmms $SLOWLY
 check "by reference: protected" protect mode async
 on h1 sh -c 'echo ahead_copies:error=5 >/sys/module/kvmft/parameters/faults'
 slow_link

@@ -123,8 +123,7 @@ on h1 pkill -9 -x flatvmm
 check "waiting: there is no such guest" wait_until 10 vm_gone h1
 
 # Whatever is far away takes its time to be copied to.
-vmm h1 --guest writer --seed 7 --memory 32M --pages 3072
-vmm h2 --standby --guest writer --seed 7 --memory 32M --pages 3072
+both_vmms --guest writer --seed 7 --memory 32M --pages 3072
 makes_output "copying: there is something to copy" h1
 "$LAB" delay h1 repl 300ms
 on h2 ftctl attach g pair alpha pid "$(<"$scratch/vmm_h2")" role standby

@@ -33,8 +33,7 @@ row()
 	local what="$1, $2" before kicks
 	local options=(--guest counter --seed 7 --vcpus 4 --memory 32M --dirty "$2" --pages 2)
 
-	check "$what: it runs" vmm h1 "${options[@]}"
-	check "$what: its standby waits" vmm h2 --standby "${options[@]}"
+	check "$what: it runs, and its standby waits" both_vmms "${options[@]}"
 	kicks=$(hits)
 	check "$what: it is protected" protect mode "$1"
 	before=$(lines h1)

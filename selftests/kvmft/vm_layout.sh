@@ -27,8 +27,7 @@ check "the pair is up" wait_until 20 state_is h1 up
 # begin OPTIONS...: a guest on both hosts, with memory that it doesn't use.
 begin()
 {
-	vmm h1 --seed 7 --memory 32M --hash "$@" &&
-		vmm h2 --standby --seed 7 --memory 32M --hash "$@"
+	both_vmms --seed 7 --memory 32M --hash "$@"
 }
 
 # shellcheck disable=SC2317

@@ -28,7 +28,7 @@ check "the pair is up" wait_until 20 state_is h1 up
 begin()
 {
 	options=(--seed 7 --memory 32M --hash "$@")
-	vmm h1 "${options[@]}" && vmm h2 --standby "${options[@]}"
+	both_vmms "${options[@]}"
 }
 
 # is_held NAME: the primary is, and says nothing more.

@@ -35,10 +35,8 @@ pair_up h2 listen 10.77.1.2:7700 timeout 4s
 pair_up h1 connect 10.77.1.2:7700 timeout 4s
 check "the pair is up" wait_until 20 state_is h1 up
 
-# Busy in between, or it would say too much while nothing holds it back.
-options=(--guest counter --seed 7 --vcpus 2 --memory 32M --ring 1024 --hash --spin 200000)
-vmm h1 "${options[@]}"
-vmm h2 --standby "${options[@]}"
+options=(--guest counter --seed 7 --vcpus 2 --memory 32M --ring 1024 --hash)
+both_vmms "${options[@]}"
 
 # count_left: files with what is left, called $1.
 count_left()

@@ -42,7 +42,7 @@ protected_on()
 # honest_begins: the guest g of both hosts, which nothing of all this may touch.
 honest_begins()
 {
-	local options=(--guest counter --seed 7 --vcpus 1 --memory 32M --spin 2000000)
+	local options=(--guest counter --seed 7 --vcpus 1 --memory 32M)
 
 	check "an honest guest runs" vmm h1 "${options[@]}"
 	check "and has a standby" vmm h2 --standby "${options[@]}"

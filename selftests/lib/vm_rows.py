@@ -44,6 +44,8 @@ COUNTER_PAGES = 8
 SPARSE_KIB = 128 << 10
 SMALLEST_RING = "256"
 PORTS = 7800
+# How long guests rest after each output, in us; others want the processors, too.
+REST = "20000"
 # Of 2 MiB, for a guest of 64 MiB and its standby; those of the one before may still be
 # on their way in the network.
 HUGE_PAGES = 110
@@ -144,7 +146,7 @@ def options_of(row, seed):
     """What flatvmm is told, on either side."""
     options = ["--guest", row["guest"], "--seed", str(seed), "--vcpus", row["vcpus"], "--hash",
                "--backing", row["backing"], "--memory", row["memory"],
-               "--dirty", row["dirty"].split("-")[0]]
+               "--dirty", row["dirty"].split("-")[0], "--rest", REST]
     # Many vcpus share few processors, and 10,000 pages take their time.
     options += ["--pace", str(300000 if row["pages"] == "10000" else 3000 * int(row["vcpus"]))]
     if row["dirty"] == "ring-full":

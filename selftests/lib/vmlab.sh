@@ -3,6 +3,10 @@
 # vmlab.sh - for tests with a guest of flatvmm on two hosts. Behind pairlab.sh.
 # shellcheck disable=SC2154	# scratch is pairlab's
 
+# How long guests rest after each output, in us: as fast as they can, they would take the
+# processors of whatever else is done in their hosts.
+rest=30000
+
 # vmm HOST OPTIONS...: a VMM there, in place of the one before.
 vmm()
 {
@@ -10,17 +14,27 @@ vmm()
 	shift
 	# shellcheck disable=SC2016
 	on "$host" sh -c '
-		pkill -9 -x flatvmm
-		while pgrep -x flatvmm >/dev/null; do sleep 0.05; done
+		if pkill -9 -x flatvmm; then
+			while pgrep -x flatvmm >/dev/null; do sleep 0.05; done
+		fi
 		rm -rf /tmp/vmm; mkdir -p /tmp/vmm; cd /tmp/vmm
 		cp "$1" . ; shift
 		setsid ./flatvmm --output out --control control "$@" >said 2>&1 </dev/null &
 		for n in $(seq 200); do
-			grep -q ^ready said && exit
+			while read -r word pid more; do
+				[ "$word" = ready ] && echo "$pid" && exit
+			done <said
 			sleep 0.05
 		done
-		cat said; exit 1' sh "$KVMFT_BUILD/selftests/flat/flatvmm" "$@" || return
-	on "$host" pgrep -x flatvmm >"$scratch/vmm_$host"
+		cat said >&2; exit 1' sh "$KVMFT_BUILD/selftests/flat/flatvmm" --rest "$rest" "$@" \
+		>"$scratch/vmm_$host"
+}
+
+# both_vmms OPTIONS...: VMMs on both hosts that are alike.
+both_vmms()
+{
+	vmm h2 --standby "$@" &
+	vmm h1 "$@" && wait $!
 }
 
 # end_vmms HOST...: no VMM is left there, so that the module can be unloaded.

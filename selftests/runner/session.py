@@ -15,7 +15,7 @@ import tap
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 RUN_TEST = os.path.join(HERE, "run-test")
-LAB = os.path.join(client.HERE, "lab")
+LAB = os.path.join(client.BUILD, "lab", "quick")
 # kselftest's runner ends a test itself; this much later we end the runner.
 GRACE = 15
 # Taints that only a broken kernel has: machine check, bad page, died, warned, lockup.
