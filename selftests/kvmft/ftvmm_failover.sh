@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# needs: hosts=2 nodebug timeout=900 mem=3G breaks
+# needs: hosts=3 nodebug timeout=900 mem=3G breaks
 #
-# A Linux guest is protected, its VMM is killed, and it goes on at the other host: two
-# clients that hold a TCP connection to it get each of their answers, once and in order,
-# and what one of them was told is on the shared disk.
+# A Linux guest is protected and its VMM is killed at any moment, again and again: it goes on
+# at the other host, and is protected there in turn. Two clients on a third host hold a TCP
+# connection to it all the time and get each of their answers, once and in order; what one
+# of them was told is on the shared disk, and the file system there is clean.
 # shellcheck source=../lib/tap.sh
 . "$(dirname "$0")/../lib/tap.sh"
 # shellcheck source=../lib/pairlab.sh
@@ -13,6 +14,10 @@
 . "$(dirname "$0")/../lib/vmlab.sh"
 # shellcheck source=../lib/ftvmmlab.sh
 . "$(dirname "$0")/../lib/ftvmmlab.sh"
+
+# In sync mode, and in async mode.
+KILLS=(${KVMFT_KILLS:-3 2})
+RANDOM=${KVMFT_SEED:-4711}
 
 load_module h1
 load_module h2
@@ -24,11 +29,11 @@ check "the initramfs is made" make_initrd
 check "there is a place for guests on h1" guest_place h1
 check "there is a place for guests on h2" guest_place h2
 
-# client PORT: beside the standby, so that it outlives the primary.
+# client PORT
 client()
 {
 	# shellcheck disable=SC2016
-	on h2 sh -c '
+	on h3 sh -c '
 		rm -f "/tmp/client$3"
 		setsid python3 -B "$1" "$2" "$3" "/tmp/client$3" >"/tmp/client$3.said" 2>&1 </dev/null &
 		echo $! >"/tmp/client$3.pid"' sh "$KVMFT_ROOT/selftests/lib/ftvmm_client.py" \
@@ -38,7 +43,7 @@ client()
 # answers PORT: how many it has got.
 answers()
 {
-	on h2 sh -c "cat /tmp/client$1 2>/dev/null | wc -l"
+	on h3 sh -c "cat /tmp/client$1 2>/dev/null | wc -l"
 }
 
 # shellcheck disable=SC2317
@@ -50,22 +55,23 @@ more_answers()
 # goes_on NAME PORT
 goes_on()
 {
-	check "$1" wait_until 90 more_answers "$2" "$(($(answers "$2") + 3))"
+	check "$1" wait_until 90 more_answers "$2" "$(($(answers "$2") + 2))"
 }
 
 # is_right NAME PORT: it still runs, so nothing was wrong.
 is_right()
 {
 	# shellcheck disable=SC2016
-	check "$1" on h2 sh -c 'kill -0 "$(cat "/tmp/client$1.pid")"' sh "$2"
-	on h2 sh -c "grep wrong /tmp/client$2; cat /tmp/client$2.said" | sed 's/^/# /'
+	check "$1" on h3 sh -c 'kill -0 "$(cat "/tmp/client$1.pid")"' sh "$2"
+	on h3 sh -c "grep wrong /tmp/client$2; cat /tmp/client$2.said" | sed 's/^/# /'
 }
 
-# on_disk: all that was answered is in its block.
+# in_blocks: all that was answered is in its block.
 # shellcheck disable=SC2317
-on_disk()
+in_blocks()
 {
-	on h2 python3 -c '
+	on h3 blockdev --flushbufs /dev/vda
+	on h3 python3 -c '
 lines = open("/tmp/client8", encoding="ascii").readlines()
 disk = open("/dev/vda", "rb")
 for number, line in enumerate(lines, 1):
@@ -75,52 +81,108 @@ for number, line in enumerate(lines, 1):
 print(len(lines), "blocks")'
 }
 
-# begins NAME MODE: a guest that is protected while it runs.
-begins()
+# make_files: a file system on the shared disk.
+make_files()
 {
-	check "$1: the guest serves" wait_until 90 linux_says h1 serving
-	check "$1: it is protected" protect mode "$2"
+	on h3 sh -c 'mke2fs -q -F -t ext4 /dev/vda 64M && blockdev --flushbufs /dev/vda'
 }
 
-# begins_protected NAME MODE: one that doesn't run before.
-begins_protected()
+# in_file: all that was answered is in the file, after what a mount does about a guest
+# that was switched off.
+# shellcheck disable=SC2317
+in_file()
 {
-	check_has "$1: it hasn't run" "$(linux_asks h1 status)" '"exits": 0,'
-	check "$1: it is protected" protect mode "$2"
-	check "$1: the guest serves" wait_until 120 linux_says h1 serving
+	# shellcheck disable=SC2016
+	on h3 sh -ec '
+		blockdev --flushbufs /dev/vda
+		modprobe ext4
+		mkdir -p /tmp/mnt
+		mount /dev/vda /tmp/mnt
+		lines=$(wc -l </tmp/client8)
+		head -n "$lines" /tmp/mnt/log >/tmp/logged
+		umount /tmp/mnt
+		cmp /tmp/logged /tmp/client8
+		e2fsck -fn /dev/vda
+		echo "$lines lines"'
 }
 
-# failover VCPUS MODE [--ft-required]
-failover()
+# protects PRIMARY STANDBY MODE
+protects()
 {
-	local name="$2, $1 vcpus${3:+, $3}" options=(--vcpus "$1" --memory 256M --disk /dev/vda "${@:3}")
-	linux h2 serve --standby "${options[@]}"
-	linux h1 serve "${options[@]}"
-	if [[ ${3:-} == --ft-required ]]; then
-		begins_protected "$name" "$2"
+	on "$2" ftctl attach g pair alpha pid "$(<"$scratch/vmm_$2")" role standby &&
+		on "$1" ftctl attach g pair alpha pid "$(<"$scratch/vmm_$1")" mode "$3" &&
+		wait_until 60 guest_is "$1" protected && wait_until 10 guest_is "$2" protected
+}
+
+# killed NAME PRIMARY STANDBY: at a random moment.
+killed()
+{
+	sleep "$((RANDOM % 2)).$((RANDOM % 10))"
+	on "$2" pkill -9 -x ftvmm
+	check "$1: the standby takes over" on "$3" ftctl failover g --force
+	check "$1: it is promoted" wait_until 30 guest_is "$3" promoted
+	goes_on "$1: it counts on" 7
+	goes_on "$1: it writes on" 8
+}
+
+# row KILLS TASK VCPUS MODE [--ft-required]
+row()
+{
+	local kills=$1 here=h1 there=h2 kill
+	shift
+	local name="$3, $2 vcpus${4:+, $4}"
+	local options=("$1" --vcpus "$2" --memory 256M --disk /dev/vda)
+
+	linux h2 "${options[@]}" --standby "${@:4}"
+	linux h1 "${options[@]}" "${@:4}"
+	if [[ ${4:-} == --ft-required ]]; then
+		check_has "$name: it hasn't run" "$(linux_asks h1 status)" '"exits": 0,'
 	else
-		begins "$name" "$2"
+		check "$name: the guest serves" wait_until 90 linux_says h1 serving
 	fi
+	check "$name: it is protected" protects h1 h2 "$3"
+	check "$name: the protected guest serves" wait_until 120 linux_says h1 serving
+	booted=$(up_after h1)
 	client 7
 	client 8
 	goes_on "$name: it counts" 7
 	goes_on "$name: it writes" 8
-	on h1 pkill -9 -x ftvmm
-	check "$name: failover" on h2 ftctl failover g --force
-	check "$name: the standby is promoted" wait_until 30 guest_is h2 promoted
-	goes_on "$name: it counts on" 7
-	goes_on "$name: it writes on" 8
+	for ((kill = 1; kill <= kills; kill++)); do
+		killed "$name, kill $kill" $here $there
+		[[ $tap_failed == 0 ]] || break
+		(( kill < kills )) || break
+		linux $here "${options[@]}" --standby
+		on $there ftctl detach g
+		check "$name, kill $kill: it is protected again" protects $there $here "$3"
+		read -r here there <<<"$there $here"
+	done
 	is_right "$name: each answer was right" 7
 	is_right "$name: each entry was right" 8
-	check "$name: its ticks go on" wait_until 20 linux_says h2 "guest: tick"
-	check_hasnt "$name: its kernel has nothing to complain of" "$(linux_said h2)" "BUG:"
-	on h2 pkill -f ftvmm_client.py
-	check "$name: what was answered is on the disk" on_disk
+	check "$name: its ticks go on" wait_until 20 linux_says $there "guest: tick"
+	check_hasnt "$name: its kernel has nothing to complain of" "$(linux_said $there)" "BUG:"
+	on h3 pkill -f ftvmm_client.py
 	[[ $tap_failed == 0 ]] || { show h1; show h2; }
 	end_linux h1 h2
 	let_go
 }
 
-failover 2 sync
-failover 1 async --ft-required
+# up_after HOST: ms from the begin of its guest's kernel to its service.
+up_after()
+{
+	linux_said "$1" | sed -n 's/\r//; s/^guest: up after \([0-9]*\)\.\([0-9]*\) s/\1\20/p' | tail -n 1
+}
+
+# How long it takes without protection.
+linux h1 serve --vcpus 1 --memory 256M --disk /dev/vda
+check "without protection the guest serves" wait_until 90 linux_says h1 serving
+alone=$(up_after h1)
+end_linux h1
+
+row "${KILLS[0]}" serve 1 sync --ft-required
+check "boots in $booted ms under protection, and in $alone without" \
+	test "$booted" -gt 0 -a "$booted" -le $((3 * alone))
+check "sync: what was answered is on the disk" in_blocks
+make_files
+row "${KILLS[1]}" files 2 async
+check "async: what was answered is on the disk, and its file system is clean" in_file
 done_testing
