@@ -157,6 +157,11 @@ $(BUILD)/selftests/flat/flatvmm: $(flat_src) uapi/linux/kvmft.h $(wildcard selft
 ftvmm_fuzz_src := $(wildcard selftests/ftvmm/*.c) \
 		  $(addprefix tools/ftvmm/,blk.c blob.c bus.c outbox.c queue.c request.c rng.c virtio.c)
 
+# What runs in its guests has nothing to link with there.
+$(BUILD)/selftests/ftvmm/work: selftests/ftvmm/guest/work.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(WARN) $(STD) -static -o $@ $<
+
 $(BUILD)/selftests/ftvmm/fuzz: $(ftvmm_fuzz_src) uapi/linux/kvmft.h $(wildcard selftests/ftvmm/*.h \
 		tools/ftvmm/*.h)
 	@mkdir -p $(@D)
@@ -173,7 +178,7 @@ $(BUILD)/selftests/%: selftests/%
 	@cp $< $@
 
 selftests: $(lab_bin) $(test_all) $(BUILD)/selftests/wire/unit $(BUILD)/selftests/flat/flatvmm \
-		$(BUILD)/selftests/ftvmm/fuzz $(BUILD)/selftests/bench/plain $(addprefix $(BUILD)/selftests/kselftest/,runner.sh prefix.pl)
+		$(BUILD)/selftests/ftvmm/fuzz $(BUILD)/selftests/ftvmm/work $(BUILD)/selftests/bench/plain $(addprefix $(BUILD)/selftests/kselftest/,runner.sh prefix.pl)
 
 # --- Installing ------------------------------------------------------------
 

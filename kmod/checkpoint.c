@@ -201,6 +201,13 @@ static void let_go(struct kvmft_primary *primary)
 	kvmft_vmm_tell(primary->vm.vmm);
 }
 
+/* Only tests have this done, to see that they notice. */
+static void permit_early(struct kvmft_primary *primary)
+{
+	smp_store_release(&primary->vm.vmm->area->committed, primary->epoch);
+	kvmft_vmm_tell(primary->vm.vmm);
+}
+
 static int send_rest(struct kvmft_sender *sender, struct copied *copies, u32 count,
 		     u64 state_len)
 {
@@ -220,7 +227,10 @@ static int send_rest(struct kvmft_sender *sender, struct copied *copies, u32 cou
 		return err;
 	kvmft_vm_count(&sender->primary->vm, KVMFT_A_COUNTER_BYTES, state_len);
 	kvmft_stream_totals(stream, &commit);
-	return kvmft_stream_commit(stream, &commit) ?: kvmft_stream_wait(stream);
+	err = kvmft_stream_commit(stream, &commit);
+	if (!err && kvmft_fault(KVMFT_FAULT_COMMIT_EARLY))
+		permit_early(sender->primary);
+	return err ?: kvmft_stream_wait(stream);
 }
 
 /**

@@ -67,6 +67,9 @@ KVMFT_FAULT_POINT(APPLY_PAGE, apply_page)
 KVMFT_FAULT_POINT(RESTORE_GPR, restore_gpr)
 KVMFT_FAULT_POINT(RESTORE_MSRS, restore_msrs)
 
+/* Output may leave as soon as COMMIT is sent: what protection is all about not doing. */
+KVMFT_FAULT_POINT(COMMIT_EARLY, commit_early)
+
 /*
  * Before and in the kick of a vcpu: error=N has it come late each time, at random and up
  * to N ms.

@@ -29,35 +29,6 @@ check "the initramfs is made" make_initrd
 check "there is a place for guests on h1" guest_place h1
 check "there is a place for guests on h2" guest_place h2
 
-# client PORT
-client()
-{
-	# shellcheck disable=SC2016
-	on h3 sh -c '
-		rm -f "/tmp/client$3"
-		setsid python3 -B "$1" "$2" "$3" "/tmp/client$3" >"/tmp/client$3.said" 2>&1 </dev/null &
-		echo $! >"/tmp/client$3.pid"' sh "$KVMFT_ROOT/selftests/lib/ftvmm_client.py" \
-		"$guest_address" "$1"
-}
-
-# answers PORT: how many it has got.
-answers()
-{
-	on h3 sh -c "cat /tmp/client$1 2>/dev/null | wc -l"
-}
-
-# shellcheck disable=SC2317
-more_answers()
-{
-	(( $(answers "$1") > $2 ))
-}
-
-# goes_on NAME PORT
-goes_on()
-{
-	check "$1" wait_until 90 more_answers "$2" "$(($(answers "$2") + 2))"
-}
-
 # is_right NAME PORT: it still runs, so nothing was wrong.
 is_right()
 {

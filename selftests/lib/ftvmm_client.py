@@ -22,7 +22,7 @@ def main():
         number = 0
         while True:
             number += 1
-            wanted = f"{number} line-{number * 7919 % 10007}\n"
+            wanted = f"{number} {port}-line-{number * 7919 % 10007}\n"
             sock.sendall(wanted.split(" ", 1)[1].encode())
             answer = answers.readline()
             if answer != wanted:

@@ -39,7 +39,7 @@ guest_place()
 }
 
 # linux HOST WORD OPTIONS...: a guest there, in place of the one before, that does what
-# WORD says (selftests/ftvmm/init).
+# WORD says (selftests/ftvmm/guest/init).
 linux()
 {
 	local host=$1 word=$2
@@ -91,6 +91,35 @@ linux_ended()
 linux_has_ended()
 {
 	[[ -n $(linux_ended "$1") ]]
+}
+
+# client PORT: one of ftvmm_client.py on h3, that talks to the guest's port.
+client()
+{
+	# shellcheck disable=SC2016
+	on h3 sh -c '
+		rm -f "/tmp/client$3"
+		setsid python3 -B "$1" "$2" "$3" "/tmp/client$3" >"/tmp/client$3.said" 2>&1 </dev/null &
+		echo $! >"/tmp/client$3.pid"' sh "$KVMFT_ROOT/selftests/lib/ftvmm_client.py" \
+		"$guest_address" "$1"
+}
+
+# answers PORT: how many it has got.
+answers()
+{
+	on h3 sh -c "cat /tmp/client$1 2>/dev/null | wc -l"
+}
+
+# shellcheck disable=SC2317
+more_answers()
+{
+	(( $(answers "$1") > $2 ))
+}
+
+# goes_on NAME PORT
+goes_on()
+{
+	check "$1" wait_until 90 more_answers "$2" "$(($(answers "$2") + 2))"
 }
 
 # end_linux HOST...: no VMM is left there.

@@ -1,0 +1,161 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# needs: hosts=3 nodebug timeout=900 mem=3G breaks
+#
+# No output of a Linux guest before its epoch is acknowledged: both networks are captured and
+# the shared disk's server keeps a log, all by one clock, and each packet and each block
+# written is looked for in the epochs. In both modes, with 20 ms between the hosts; and with
+# a module that permits output too early, which has to be noticed. What is handed over
+# at one go is one checkpoint, and what goes through the guest comes out as it went in.
+# shellcheck source=../lib/tap.sh
+. "$(dirname "$0")/../lib/tap.sh"
+# shellcheck source=../lib/pairlab.sh
+. "$(dirname "$0")/../lib/pairlab.sh"
+# shellcheck source=../lib/vmlab.sh
+. "$(dirname "$0")/../lib/vmlab.sh"
+# shellcheck source=../lib/ftvmmlab.sh
+. "$(dirname "$0")/../lib/ftvmmlab.sh"
+
+VCPUS=4
+OUTPUTS=15
+# Rounds of work on the disk, with another seed each time.
+VERIFIES=${KVMFT_VERIFIES:-2}
+# Where on the disk the clients' blocks aren't.
+WORK_AT=8192
+
+# The build with the fault points, for the one that permits output too early.
+KVMFT_KO_SHIPPED=$KVMFT_KO_FAULTS
+load_module h1
+load_module h2
+make_key
+pair_up h2 listen 10.77.1.2:7700 timeout 4s
+pair_up h1 connect 10.77.1.2:7700 timeout 4s
+check "the pair is up" wait_until 20 state_is h1 up
+check "the initramfs is made" make_initrd
+check "there is a place for guests on h1" guest_place h1
+check "there is a place for guests on h2" guest_place h2
+
+options=(serve --vcpus $VCPUS --memory 256M --disk /dev/vda)
+linux h2 "${options[@]}" --standby
+linux h1 "${options[@]}"
+check "the guest serves" wait_until 120 linux_says h1 serving
+check "it is protected" protect mode sync
+
+# in_guest COMMAND: what it prints there.
+in_guest()
+{
+	# shellcheck disable=SC2016
+	on h3 sh -c 'echo "$1" | timeout 120 busybox nc "$2" 11' sh "$1" "$guest_address"
+}
+
+# capture_begin NETWORK
+capture_begin()
+{
+	"$LAB" capture "$1" "$scratch/$1.pcap" 2>"$scratch/$1.said" &
+	captures+=($!)
+	wait_until 10 grep -q capturing "$scratch/$1.said"
+}
+
+# judged MODE: what the checker of outputs says of a while of them.
+judged()
+{
+	captures=()
+	capture_begin repl
+	capture_begin svc
+	client 7
+	client 8
+	wait_until 60 more_answers 7 $OUTPUTS
+	wait_until 60 more_answers 8 $OUTPUTS
+	on h3 pkill -f ftvmm_client.py
+	kill -INT "${captures[@]}"
+	wait "${captures[@]}"
+	"$LAB" log disk >"$scratch/disk.log"
+	PYTHONPATH=$KVMFT_ROOT/selftests/lib python3 -B "$KVMFT_ROOT/selftests/lib/ftvmm_outputs.py" \
+		"$scratch/repl.pcap" "$scratch/svc.pcap" "$scratch/disk.log" >"$scratch/judged" 2>&1
+	judged_status=$?
+	sed 's/^/# /' "$scratch/judged" | head -n 20
+}
+
+# has_judged WHAT: at least so many of them.
+has_judged()
+{
+	(( $(sed -n "s/ $1 judged//p" "$scratch/judged") >= OUTPUTS ))
+}
+
+# beats: how far the guest counts in a while, when each number is output.
+beats()
+{
+	# shellcheck disable=SC2016
+	on h3 sh -c 'timeout 5 busybox nc "$1" 9 </dev/null | tail -n 2 | head -n 1' sh "$guest_address"
+}
+
+# --- Its outputs wait
+
+"$LAB" delay h1 repl 20ms
+declare -A counted
+for mode in sync async; do
+	on h1 ftctl set g mode $mode
+	judged
+	check_eq "$mode: nothing left before its epoch was acknowledged" 0 $judged_status
+	check "$mode: packets were judged" has_judged answers
+	check "$mode: blocks were judged" has_judged blocks
+	counted[$mode]=$(beats)
+done
+check "async: it goes on while its output waits (${counted[async]} against ${counted[sync]})" \
+	test "${counted[async]:-0}" -gt $((2 * ${counted[sync]:-1000000}))
+
+on h1 sh -c 'echo commit_early:error=-1 >/sys/module/kvmft/parameters/faults'
+judged
+check_eq "output that is permitted too early is noticed" 1 $judged_status
+check_has "and how early it was" "$(<"$scratch/judged")" "ms before the ACK of epoch"
+on h1 sh -c 'echo off >/sys/module/kvmft/parameters/faults'
+"$LAB" delay h1 repl off
+on h1 ftctl set g mode sync
+
+# --- At one go
+
+# is_quiet_for SECONDS: no checkpoint meanwhile.
+# shellcheck disable=SC2317
+is_quiet_for()
+{
+	local before
+	before=$(counter h1 committed)
+	sleep "$1"
+	(( $(counter h1 committed) == before ))
+}
+
+in_guest "(sleep 10; work burst /dev/vda $WORK_AT 64 >/dev/console) >/dev/null 2>&1 &"
+check "the guest has nothing to say" wait_until 8 is_quiet_for 1
+before=$(counter h1 committed)
+check "64 requests are done" wait_until 60 linux_says h1 "work: burst ok"
+after=$(counter h1 committed)
+check "they took $((after - before)) checkpoints" test $((after - before)) -ge 1 -a $((after - before)) -le 2
+
+# --- Through the guest, and its disk
+
+check_eq "a file comes back as it went there" "same" "$(on h3 python3 -B -c '
+import hashlib, os, socket, sys, threading
+sent = os.urandom(1 << 20)
+sock = socket.create_connection((sys.argv[1], 10), timeout=120)
+def send():
+    sock.sendall(sent)
+    sock.shutdown(socket.SHUT_WR)
+threading.Thread(target=send).start()
+got = b""
+while piece := sock.recv(65536):
+    got += piece
+same = hashlib.sha256(got).digest() == hashlib.sha256(sent).digest()
+print("same" if same else f"{len(got)} of {len(sent)} bytes, or others")' "$guest_address")"
+
+for mode in sync async; do
+	on h1 ftctl set g mode $mode
+	for ((n = 1; n <= VERIFIES; n++)); do
+		check_eq "$mode: what is read is what was written ($n)" "work: verify ok" \
+			"$(in_guest "work verify /dev/vda $WORK_AT $((${KVMFT_SEED:-1} + n)) 20")"
+	done
+done
+check_eq "it is protected" protected "$(guest h1 state)"
+check_hasnt "its kernel has nothing to complain of" "$(linux_said h1)" "BUG:"
+[[ $tap_failed == 0 ]] || { show h1; show h2; }
+end_linux h1 h2
+done_testing
