@@ -60,7 +60,9 @@ struct kvmft_channel_ops {
  * @aborted_generation: Of the last one that it aborted.
  * @aborted_epoch: Its number, 0 for none.
  * @aborted: Why.
- * @staged_sequence: The last frame that it asked for and that is staged.
+ * @staged_generation: Of the last frame that it was asked about and that is staged.
+ * @staged_epoch: Of which epoch that was.
+ * @staged_sequence: Its number on its connection.
  */
 struct kvmft_outcome {
 	u64 acked_generation;
@@ -68,6 +70,8 @@ struct kvmft_outcome {
 	u64 aborted_generation;
 	u64 aborted_epoch;
 	struct kvmft_verdict aborted;
+	u64 staged_generation;
+	u64 staged_epoch;
 	u64 staged_sequence;
 };
 

@@ -126,7 +126,7 @@ static int copy_due(struct kvmft_sender *sender, struct copied **result, u32 *nu
 		return -ENOMEM;
 	while (n < due && !err) {
 		count = kvmft_harvest_take(&primary->harvest, &cursor, sender->numbers,
-					   min_t(u64, KVMFT_SENDER_BATCH, due - n), NULL);
+					   min_t(u64, KVMFT_SENDER_BATCH, due - n));
 		if (!count)
 			break;
 		err = kvmft_sender_get(sender, count);
@@ -222,6 +222,8 @@ static int send_rest(struct kvmft_sender *sender, struct copied *copies, u32 cou
 	} else {
 		err = kvmft_sender_due(sender, false);
 	}
+	if (!err && sender->full)
+		err = kvmft_sender_reach_end(sender);
 	err = err ?: kvmft_stream_state(stream, sender->primary->state_pages, state_len);
 	if (err)
 		return err;

@@ -146,6 +146,8 @@ static enum kvmft_reason on_outcome(struct kvmft_channel *channel,
 		outcome->acked_epoch = header->epoch;
 		break;
 	case KVMFT_WIRE_STAGED:
+		outcome->staged_generation = header->generation;
+		outcome->staged_epoch = header->epoch;
 		outcome->staged_sequence = sequence;
 		break;
 	default:

@@ -284,22 +284,26 @@ u64 kvmft_harvest_due(struct kvmft_harvest *harvest)
 	return count;
 }
 
+/* Takes one page; where to look on. */
+static u64 take(struct kvmft_harvest *harvest, u64 number)
+{
+	lockdep_assert_held(&harvest->lock);
+	kvmft_pageset_del(&harvest->due, number);
+	kvmft_pageset_add(&harvest->pending, number);
+	return number + 1;
+}
+
 /**
  * kvmft_harvest_take() - take pages to send them
  * @harvest: the harvest
  * @cursor: where to look from; moves on
  * @numbers: result, rising
  * @count: how many at most
- * @holes: what was never written isn't taken, just not due any more, and counted here;
- *	NULL: it is like all else
- *
- * A page that is written after it was found to be a hole is found by a harvest after
- * this, since both hold the lock.
  *
  * Return: how many; 0 if none is due from @cursor on
  */
 u32 kvmft_harvest_take(struct kvmft_harvest *harvest, u64 *cursor, u64 *numbers,
-		       u32 count, u64 *holes)
+		       u32 count)
 {
 	u32 taken = 0;
 	u64 number;
@@ -309,24 +313,85 @@ u32 kvmft_harvest_take(struct kvmft_harvest *harvest, u64 *cursor, u64 *numbers,
 		number = kvmft_pageset_next(&harvest->due, *cursor);
 		if (number >= harvest->due.size)
 			break;
-		if (holes) {
-			/* What was sent has to be sent as zero if that is what it became. */
-			u64 data = min(kvmft_memory_data(harvest->memory, number),
-				       kvmft_pageset_next(&harvest->pending, number));
-
-			if (data > number) {
-				*holes += kvmft_pageset_del_range(&harvest->due, number,
-								  data);
-				*cursor = data;
-				continue;
-			}
-		}
-		kvmft_pageset_del(&harvest->due, number);
-		kvmft_pageset_add(&harvest->pending, number);
 		numbers[taken++] = number;
-		*cursor = number + 1;
+		*cursor = take(harvest, number);
 	}
 	mutex_unlock(&harvest->lock);
+	return taken;
+}
+
+/* What is due from here on, and whether it was sent since the last answer. */
+static u64 next_due(struct kvmft_harvest *harvest, u64 from, bool *sent)
+{
+	u64 number;
+
+	mutex_lock(&harvest->lock);
+	number = kvmft_pageset_next(&harvest->due, from);
+	*sent = kvmft_pageset_has(&harvest->pending, number);
+	mutex_unlock(&harvest->lock);
+	return number;
+}
+
+/*
+ * Pages that were never written up to @end aren't due, those that were sent aside; how
+ * many there were. Whoever writes there before this is over is found by looking again,
+ * or by a harvest after that.
+ */
+static u64 drop_hole(struct kvmft_harvest *harvest, u64 begin, u64 end)
+{
+	u64 gone, data;
+
+	mutex_lock(&harvest->lock);
+	end = min(end, kvmft_pageset_next(&harvest->pending, begin));
+	gone = kvmft_pageset_del_range(&harvest->due, begin, end);
+	mutex_unlock(&harvest->lock);
+
+	data = kvmft_memory_data(harvest->memory, begin);
+	if (data >= end)
+		return gone;
+	mutex_lock(&harvest->lock);
+	for (; data < end; data++)
+		gone -= kvmft_pageset_add(&harvest->due, data) && gone;
+	mutex_unlock(&harvest->lock);
+	return gone;
+}
+
+/**
+ * kvmft_harvest_take_written() - take pages to send them, if they were ever written
+ * @harvest: the harvest
+ * @cursor: where to look from; moves on
+ * @numbers: result, rising
+ * @count: how many at most
+ * @holes: how many were never written, and aren't due any more, is added
+ *
+ * What was sent since the last answer is taken in any case: it may have become a hole.
+ *
+ * Return: how many; 0 if none is due from @cursor on
+ */
+u32 kvmft_harvest_take_written(struct kvmft_harvest *harvest, u64 *cursor, u64 *numbers,
+			       u32 count, u64 *holes)
+{
+	u64 number, data;
+	u32 taken = 0;
+	bool sent;
+
+	while (taken < count) {
+		number = next_due(harvest, *cursor, &sent);
+		if (number >= harvest->due.size)
+			break;
+		*cursor = number;
+		/* It may be waited for: not with the lock. */
+		data = sent ? number : kvmft_memory_data(harvest->memory, number);
+		if (data > number) {
+			*holes += drop_hole(harvest, number, data);
+			cond_resched();
+			continue;
+		}
+		mutex_lock(&harvest->lock);
+		numbers[taken++] = number;
+		*cursor = take(harvest, number);
+		mutex_unlock(&harvest->lock);
+	}
 	return taken;
 }
 
@@ -360,7 +425,7 @@ void kvmft_harvest_failed(struct kvmft_harvest *harvest)
 void kvmft_harvest_everything(struct kvmft_harvest *harvest)
 {
 	mutex_lock(&harvest->lock);
-	kvmft_pageset_clear(&harvest->pending);
+	/* What is pending stays that: it is what was sent of the epoch that is begun. */
 	kvmft_pageset_fill(&harvest->due);
 	mutex_unlock(&harvest->lock);
 }

@@ -86,6 +86,13 @@ static bool takes_epochs(struct kvmft_standby *standby)
 	return READ_ONCE(standby->phase) == KVMFT_STANDBY_WAIT;
 }
 
+/* The next connection, if there is one, waits for the end of this one. */
+static bool is_interrupted(struct kvmft_channel *channel)
+{
+	return kvmft_channel_stopping(channel) || !READ_ONCE(channel->attached) ||
+	       READ_ONCE(channel->offered);
+}
+
 static void note_copied(struct kvmft_standby *standby, u64 pages)
 {
 	spin_lock(&standby->vm.lock);
@@ -106,7 +113,7 @@ static enum kvmft_reason empty(struct kvmft_standby *standby, u64 to)
 		u64 from = standby->emptied;
 		u64 data = kvmft_memory_data(&standby->vm.memory, from);
 
-		if (!takes_epochs(standby) || kvmft_channel_stopping(&standby->intake.channel))
+		if (!takes_epochs(standby) || is_interrupted(&standby->intake.channel))
 			return KVMFT_REASON_GONE;
 		if (data > from)
 			standby->emptied = min(data, to);

@@ -251,8 +251,9 @@ static void find_file(struct kvmft_region *region, struct mm_struct *mm)
 
 	mmap_read_lock(mm);
 	vma = find_vma(mm, region->hva);
+	/* What a userfaultfd waits for isn't there, but isn't zero. */
 	if (vma && vma->vm_start <= region->hva && vma->vm_end - region->hva >= size &&
-	    vma->vm_file && vma->vm_flags & VM_SHARED &&
+	    vma->vm_file && vma->vm_flags & VM_SHARED && !(vma->vm_flags & VM_UFFD_MISSING) &&
 	    file_inode(vma->vm_file)->i_sb->s_magic == TMPFS_MAGIC) {
 		file = get_file(vma->vm_file);
 		region->file_offset = ((u64)vma->vm_pgoff << PAGE_SHIFT) +
@@ -272,7 +273,8 @@ static void find_file(struct kvmft_region *region, struct mm_struct *mm)
  * @memory: the snapshot
  * @mm: the VMM's address space
  *
- * Without such knowledge all that is lost is some memory, for pages of zeroes.
+ * Without such knowledge all that is lost is some memory, for pages of zeroes. It lasts
+ * until the VMM maps something else.
  */
 void kvmft_memory_find_files(struct kvmft_memory *memory, struct mm_struct *mm)
 {

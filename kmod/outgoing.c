@@ -78,29 +78,17 @@ void kvmft_sender_put(struct kvmft_sender *sender, u32 count)
 {
 	u32 i;
 
-	for (i = 0; i < count; i++)
-		put_page(sender->pages[i]);
+	for (i = 0; i < count; i++) {
+		if (sender->pages[i])
+			put_page(sender->pages[i]);
+	}
 }
 
-/**
- * kvmft_sender_page() - send a page
- * @sender: the sender
- * @number: of the page
- * @page: what is in it, or NULL if it is all zero
- *
- * Return: as kvmft_stream_page()
- */
-int kvmft_sender_page(struct kvmft_sender *sender, u64 number, struct page *page)
+static int send_page(struct kvmft_sender *sender, u32 region, u64 offset, struct page *page)
 {
 	struct kvmft_vm *vm = &sender->primary->vm;
-	u64 offset;
-	u32 region = kvmft_memory_region(&vm->memory, number, &offset);
 
-	if (page && kvmft_sender_is_zero(page))
-		page = NULL;
-	/* What isn't in a full copy is zero. */
-	if (!page && sender->full && !kvmft_stream_has(sender->stream, region, offset))
-		return 0;
+	sender->sent++;
 	kvmft_vm_count(vm, KVMFT_A_COUNTER_PAGES_SENT, 1);
 	if (!page)
 		kvmft_vm_count(vm, KVMFT_A_COUNTER_PAGES_ZERO, 1);
@@ -110,11 +98,40 @@ int kvmft_sender_page(struct kvmft_sender *sender, u64 number, struct page *page
 }
 
 /**
+ * kvmft_sender_page() - send a page, unless nobody needs it
+ * @sender: the sender
+ * @number: of the page
+ * @page: what is in it, or NULL if it is all zero
+ *
+ * Return: as kvmft_stream_page()
+ */
+int kvmft_sender_page(struct kvmft_sender *sender, u64 number, struct page *page)
+{
+	u64 offset;
+	u32 region = kvmft_memory_region(&sender->primary->vm.memory, number, &offset);
+
+	if (page && kvmft_sender_is_zero(page))
+		page = NULL;
+	/* What isn't in a full copy is zero. */
+	if (!page && sender->full && !kvmft_stream_has(sender->stream, region, offset))
+		return 0;
+	return send_page(sender, region, offset, page);
+}
+
+/* What takes no memory shall take none for being read. */
+static bool is_hole(struct kvmft_sender *sender, u64 number)
+{
+	return sender->full &&
+	       kvmft_memory_data(&sender->primary->vm.memory, number) > number;
+}
+
+/**
  * kvmft_sender_get() - get the pages of a batch
  * @sender: the sender, with their numbers
  * @count: how many
  *
- * Gets the pages of a batch, neighbours at one go.
+ * Gets the pages of a batch, neighbours at one go. In a full copy, one that was never
+ * written is NULL.
  *
  * Return: 0; -ESRCH if the VMM is gone; another negative errno
  */
@@ -127,8 +144,14 @@ int kvmft_sender_get(struct kvmft_sender *sender, u32 count)
 	if (!kvmft_vmm_use(vm->vmm))
 		return -ESRCH;
 	for (at = 0; at < count; at += got) {
+		if (is_hole(sender, sender->numbers[at])) {
+			sender->pages[at] = NULL;
+			got = 1;
+			continue;
+		}
 		for (run = 1; at + run < count; run++) {
-			if (sender->numbers[at + run] != sender->numbers[at] + run)
+			if (sender->numbers[at + run] != sender->numbers[at] + run ||
+			    is_hole(sender, sender->numbers[at + run]))
 				break;
 		}
 		got = kvmft_memory_get(&vm->memory, sender->numbers[at], run,
@@ -179,10 +202,13 @@ static void note_copied(struct kvmft_sender *sender, u64 pages)
 int kvmft_sender_due(struct kvmft_sender *sender, bool ahead)
 {
 	struct kvmft_primary *primary = sender->primary;
-	u64 cursor = 0, holes;
+	u64 cursor = 0, holes, sent;
 	u32 count, i;
 	int err = 0;
 
+	/* The VMM may have mapped something else there since. */
+	if (sender->full)
+		kvmft_memory_find_files(&primary->vm.memory, primary->vm.vmm->mm);
 	for (;;) {
 		if (kvmft_sender_over(sender))
 			return -ECONNABORTED;
@@ -190,9 +216,11 @@ int kvmft_sender_due(struct kvmft_sender *sender, bool ahead)
 		if (ahead && READ_ONCE(primary->checkpoint) == KVMFT_CHECKPOINT_READY)
 			return 0;
 		holes = 0;
-		count = kvmft_harvest_take(&primary->harvest, &cursor,
-					   sender->numbers, KVMFT_SENDER_BATCH,
-					   sender->full ? &holes : NULL);
+		count = sender->full ?
+			kvmft_harvest_take_written(&primary->harvest, &cursor, sender->numbers,
+						   KVMFT_SENDER_BATCH, &holes) :
+			kvmft_harvest_take(&primary->harvest, &cursor, sender->numbers,
+					   KVMFT_SENDER_BATCH);
 		note_copied(sender, holes);
 		if (!count)
 			return 0;
@@ -201,6 +229,7 @@ int kvmft_sender_due(struct kvmft_sender *sender, bool ahead)
 			return no_memory(sender, err);
 
 		err = kvmft_sender_begin(sender);
+		sent = sender->sent;
 		for (i = 0; i < count && !err; i++)
 			err = kvmft_sender_page(sender, sender->numbers[i], sender->pages[i]);
 		err = err ?: kvmft_stream_flush(sender->stream);
@@ -208,13 +237,15 @@ int kvmft_sender_due(struct kvmft_sender *sender, bool ahead)
 		if (err)
 			return err;
 
+		sent = sender->sent - sent;
 		if (ahead)
-			kvmft_vm_count(&primary->vm, KVMFT_A_COUNTER_PAGES_AHEAD, count);
+			kvmft_vm_count(&primary->vm, KVMFT_A_COUNTER_PAGES_AHEAD, sent);
 		if (sender->stream->how == KVMFT_SEND_BY_REFERENCE)
 			sender->by_reference = true;
 		else
-			kvmft_vm_count(&primary->vm, KVMFT_A_COUNTER_PAGES_COPIED, count);
+			kvmft_vm_count(&primary->vm, KVMFT_A_COUNTER_PAGES_COPIED, sent);
 		note_copied(sender, count);
+		cond_resched();
 	}
 }
 
@@ -222,8 +253,9 @@ int kvmft_sender_due(struct kvmft_sender *sender, bool ahead)
  * kvmft_sender_reach_end() - have a full copy reach the end of memory
  * @sender: the sender
  *
- * The other end empties what isn't sent as it comes to it, so name the last page, too,
- * while the guest runs.
+ * The other end makes zero what isn't sent as it comes to it. So send the last page, and
+ * wait until that is there: if the other end has much to do, it does it while the
+ * guest runs, and it isn't what an answer to COMMIT is waited for.
  *
  * Return: as kvmft_sender_due()
  */
@@ -231,13 +263,20 @@ int kvmft_sender_reach_end(struct kvmft_sender *sender)
 {
 	struct kvmft_memory *memory = &sender->primary->vm.memory;
 	u64 offset;
-	u32 region = kvmft_memory_region(memory, memory->pages - 1, &offset);
+	u32 region;
+	int err;
 
-	if (kvmft_stream_has(sender->stream, region, offset))
-		return 0;
-	return kvmft_sender_begin(sender) ?:
-	       kvmft_stream_page(sender->stream, region, offset, NULL) ?:
-	       kvmft_stream_flush(sender->stream);
+	sender->numbers[0] = memory->pages - 1;
+	err = kvmft_sender_get(sender, 1);
+	if (err)
+		return no_memory(sender, err);
+	region = kvmft_memory_region(memory, sender->numbers[0], &offset);
+	err = kvmft_sender_begin(sender) ?:
+	      send_page(sender, region, offset, sender->pages[0]) ?:
+	      kvmft_stream_settle(sender->stream);
+	kvmft_sender_put(sender, 1);
+	sender->by_reference = true;
+	return err;
 }
 
 /**

@@ -25,6 +25,7 @@ struct kvmft_primary;
  * @begun: An epoch is begun.
  * @by_reference: Pages of it went by reference, so the guest must not go on before it
  *	is committed.
+ * @sent: Pages that were sent, ever.
  * @refusals: Epochs in a row that were refused.
  * @idle: Nothing changed when it last looked.
  * @numbers: A batch.
@@ -36,6 +37,7 @@ struct kvmft_sender {
 	bool full;
 	bool begun;
 	bool by_reference;
+	u64 sent;
 	u32 refusals;
 	bool idle;
 	u64 numbers[KVMFT_SENDER_BATCH];

@@ -147,8 +147,6 @@ static int copy_all(struct kvmft_sender *sender)
 
 	kvmft_vm_enter(&primary->vm, KVMFT_VM_SYNCING, NULL);
 	kvmft_harvest_everything(&primary->harvest);
-	/* The VMM may have mapped something else there since. */
-	kvmft_memory_find_files(&primary->vm.memory, primary->vm.vmm->mm);
 	spin_lock(&primary->vm.lock);
 	primary->copy_done = 0;
 	primary->copy_total = primary->vm.memory.pages << PAGE_SHIFT;

@@ -61,7 +61,7 @@ enum kvmft_standby_phase {
  * @reason: Why it was promoted.
  * @loading: The VMM was given its device state; the first vcpu's own.
  * @torn: A full copy has begun and isn't committed: its memory is of no use.
- * @copied: Bytes of a full copy that have come.
+ * @copied: Bytes of a full copy that were dealt with.
  * @closed: It is being stopped.
  */
 struct kvmft_standby {

@@ -81,11 +81,12 @@ static int stream_check(struct kvmft_stream *stream)
 	return -ECANCELED;
 }
 
-static int stream_send(struct kvmft_stream *stream, u8 type, const u8 *body,
+static int stream_send(struct kvmft_stream *stream, u8 type, u8 flags, const u8 *body,
 		       u32 len, struct bio_vec *bulk, u32 count, u32 bulk_len)
 {
 	struct kvmft_wire_header header = {
 		.type = type,
+		.flags = flags,
 		.body = len,
 		.bulk = bulk_len,
 		.vm = stream->conn->vm,
@@ -96,6 +97,7 @@ static int stream_send(struct kvmft_stream *stream, u8 type, const u8 *body,
 	if (kvmft_conn_send_pages(stream->conn, &header, body, bulk, count,
 				  stream->how))
 		return stream_break(stream);
+	stream->sequence = header.sequence;
 	return 0;
 }
 
@@ -139,7 +141,7 @@ int kvmft_stream_begin(struct kvmft_stream *stream, u32 flags)
 	trace_kvmft_epoch_begin(stream->channel->name, stream->generation,
 				stream->epoch, 0, 0);
 	kvmft_wire_put_begin(body, &begin);
-	return stream_send(stream, KVMFT_WIRE_BEGIN, body, sizeof(body), NULL, 0, 0);
+	return stream_send(stream, KVMFT_WIRE_BEGIN, 0, body, sizeof(body), NULL, 0, 0);
 }
 
 static unsigned long sent_index(u32 region, u64 offset)
@@ -257,6 +259,25 @@ int kvmft_stream_page(struct kvmft_stream *stream, u32 region, u64 offset,
 	return 0;
 }
 
+static int stream_flush(struct kvmft_stream *stream, u8 flags)
+{
+	u32 len, batch = stream->batch;
+	int err;
+
+	err = stream_check(stream);
+	if (err || !stream->runs)
+		return err;
+
+	len = kvmft_wire_put_pages(stream->body, stream->runs);
+	stream->runs = 0;
+	stream->batch = 0;
+	stream->frame_pages = 0;
+	err = stream_send(stream, KVMFT_WIRE_PAGES, flags, stream->body, len,
+			  stream->bulk, batch, batch << KVMFT_WIRE_PAGE_SHIFT);
+	cond_resched();
+	return err;
+}
+
 /**
  * kvmft_stream_flush() - send what is gathered
  * @stream: the stream
@@ -265,24 +286,7 @@ int kvmft_stream_page(struct kvmft_stream *stream, u32 region, u64 offset,
  */
 int kvmft_stream_flush(struct kvmft_stream *stream)
 {
-	u32 len, batch = stream->batch;
-	int err;
-
-	if (!stream->runs)
-		return 0;
-
-	err = stream_check(stream);
-	if (err)
-		return err;
-
-	len = kvmft_wire_put_pages(stream->body, stream->runs);
-	stream->runs = 0;
-	stream->batch = 0;
-	stream->frame_pages = 0;
-	err = stream_send(stream, KVMFT_WIRE_PAGES, stream->body, len,
-			  stream->bulk, batch, batch << KVMFT_WIRE_PAGE_SHIFT);
-	cond_resched();
-	return err;
+	return stream_flush(stream, 0);
 }
 
 /**
@@ -316,7 +320,7 @@ int kvmft_stream_state(struct kvmft_stream *stream, struct page **pages, u64 len
 		}
 		kvmft_wire_put_state(body, &state);
 		err = stream_check(stream) ?:
-		      stream_send(stream, KVMFT_WIRE_STATE, body, sizeof(body),
+		      stream_send(stream, KVMFT_WIRE_STATE, 0, body, sizeof(body),
 				  stream->bulk, count, piece);
 		state.offset += piece;
 	}
@@ -360,7 +364,7 @@ int kvmft_stream_commit(struct kvmft_stream *stream,
 	trace_kvmft_epoch_commit(stream->channel->name, stream->generation,
 				 stream->epoch, stream->pages, 0);
 	kvmft_wire_put_commit(body, commit);
-	return stream_send(stream, KVMFT_WIRE_COMMIT, body, sizeof(body), NULL, 0, 0);
+	return stream_send(stream, KVMFT_WIRE_COMMIT, 0, body, sizeof(body), NULL, 0, 0);
 }
 
 /* 0 while there is nothing to say, 1 when the epoch is committed. */
@@ -440,6 +444,39 @@ int kvmft_stream_wait(struct kvmft_stream *stream)
 	return outcome;
 }
 
+static bool is_settled(struct kvmft_stream *stream)
+{
+	struct kvmft_outcome outcome;
+
+	kvmft_channel_outcome(stream->channel, &outcome);
+	return outcome.staged_generation == stream->generation &&
+	       outcome.staged_epoch == stream->epoch &&
+	       outcome.staged_sequence == stream->sequence;
+}
+
+/**
+ * kvmft_stream_settle() - send what is gathered, and wait until the other end has dealt with it
+ * @stream: the stream
+ *
+ * That may take as long as it likes, while its host is heard.
+ *
+ * Return: 0 or a negative errno
+ */
+int kvmft_stream_settle(struct kvmft_stream *stream)
+{
+	bool any = stream->runs;
+	int err = stream_flush(stream, KVMFT_WIRE_WANT_STAGED);
+
+	while (!err && any && !is_settled(stream)) {
+		wait_event_interruptible_timeout(stream->channel->wait,
+						 is_settled(stream) ||
+						 outcome_changed(stream),
+						 LOOK_INTERVAL);
+		err = stream_outcome(stream);
+	}
+	return err;
+}
+
 /**
  * kvmft_stream_abort() - give the epoch up
  * @stream: the stream
@@ -458,5 +495,5 @@ void kvmft_stream_abort(struct kvmft_stream *stream, u32 reason)
 		return;
 	strscpy(notice.text, kvmft_reason_text(reason), sizeof(notice.text));
 	len = kvmft_wire_put_notice(body, &notice);
-	stream_send(stream, KVMFT_WIRE_ABORT, body, len, NULL, 0, 0);
+	stream_send(stream, KVMFT_WIRE_ABORT, 0, body, len, NULL, 0, 0);
 }

@@ -44,6 +44,7 @@
  * @frame_pages: Its pages, with those that are zero.
  * @bulk: The pages themselves.
  * @body: Its body.
+ * @sequence: Number of the frame that was sent last.
  */
 struct kvmft_stream {
 	struct kvmft_channel *channel;
@@ -67,6 +68,7 @@ struct kvmft_stream {
 	u32 frame_pages;
 	struct bio_vec bulk[KVMFT_STREAM_BATCH];
 	u8 body[KVMFT_WIRE_PAGES_HEAD + KVMFT_WIRE_RUNS_MAX * KVMFT_WIRE_RUN_LEN];
+	u64 sequence;
 };
 
 struct kvmft_stream *kvmft_stream_alloc(struct kvmft_channel *channel,
@@ -79,6 +81,7 @@ bool kvmft_stream_has(struct kvmft_stream *stream, u32 region, u64 offset);
 int kvmft_stream_page(struct kvmft_stream *stream, u32 region, u64 offset,
 		      struct page *page);
 int kvmft_stream_flush(struct kvmft_stream *stream);
+int kvmft_stream_settle(struct kvmft_stream *stream);
 int kvmft_stream_state(struct kvmft_stream *stream, struct page **pages, u64 len);
 void kvmft_stream_totals(struct kvmft_stream *stream,
 			 struct kvmft_wire_commit *commit);

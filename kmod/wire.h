@@ -249,7 +249,7 @@ struct kvmft_wire_item {
 	const u8 *value;
 };
 
-/* BEGIN: the pages are the whole memory, and go where they belong at once. */
+/* BEGIN: what isn't named is zero; the pages go where they belong at once. */
 #define KVMFT_WIRE_BEGIN_FULL	0x1
 
 /**
