@@ -47,6 +47,7 @@ help:
 	@echo 'make deps               install every Debian package that all of this needs'
 	@echo 'make check              build for all kernels, run all tests in hosts of the lab'
 	@echo '    T="WORD ..."            only tests with one of the words in their name'
+	@echo '    ALL=y                   on each kernel, also those for which one would do'
 	@echo '    KERNELS="6.1 6.12"      on these kernels'
 	@echo '    V=1                     show what the tests print'
 	@echo 'make check-debug        the same under a kernel with KASAN, lockdep and kmemleak'
@@ -206,7 +207,7 @@ deps-ready:
 check check-long check-debug lint: deps-ready
 	@$(MAKE) --no-print-directory $@-run
 
-run = selftests/run --match '$(T)' $(if $(filter 1,$(V)),-v)
+run = selftests/run --match '$(T)' $(if $(filter 1,$(V)),-v) $(if $(ALL),--all)
 long = --long --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 
 check-run: kernels tools selftests

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# needs: host module=none timeout=300
+# needs: host module=none timeout=300 either
 #
 # The guests of flatvmm, on which the tests of replication stand: without kvmft
 # they say what they must, and if anything went wrong it would be noticed.

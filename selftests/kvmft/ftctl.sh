@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# needs: host timeout=150
+# needs: host timeout=150 either
 #
 # ftctl, as people and scripts use it: what it prints where, with which status,
 # and that its manual and its completion know what it knows.

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# needs: host timeout=240
+# needs: host timeout=240 either
 #
 # ftctl genkey, pair and monitor: two network namespaces of this host are the two
 # ends of pairs. What becomes of a key is watched throughout.

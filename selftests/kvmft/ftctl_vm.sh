@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# needs: host timeout=150
+# needs: host timeout=150 either
 #
 # ftctl attach, detach, show, set, failover as far as they get without a guest that
 # could be protected: what makes no sense, and how a VM is found in a process.

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# needs: hosts=3 nodebug timeout=900 mem=3G breaks
+# needs: hosts=3 nodebug timeout=900 mem=3G breaks either
 #
 # A Linux guest is protected and its VMM is killed at any moment, again and again: it goes on
 # at the other host, and is protected there in turn. Two clients on a third host hold a TCP

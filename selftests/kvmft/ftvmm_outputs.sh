@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# needs: hosts=3 nodebug timeout=900 mem=3G breaks
+# needs: hosts=3 nodebug timeout=900 mem=3G breaks either
 #
 # No output of a Linux guest before its epoch is acknowledged: both networks are captured and
 # the shared disk's server keeps a log, all by one clock, and each packet and each block

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# needs: hosts=2 timeout=180 breaks
+# needs: hosts=2 timeout=180 breaks either
 #
 # Every verb of the lab does what it says: tests stand on this.
 . "$(dirname "$0")/../lib/tap.sh"

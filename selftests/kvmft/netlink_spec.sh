@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# needs: host timeout=120
+# needs: host timeout=120 either
 #
 # Documentation/netlink/specs/kvmft.yaml says the same as the header and as the
 # module that is loaded; and it would be noticed if it didn't.

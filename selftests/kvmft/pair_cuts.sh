@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# needs: hosts=2 timeout=400
+# needs: hosts=2 timeout=400 either
 #
 # Cuts and heals in a row under transfer: what was acknowledged is never lost, and
 # nothing is ever committed by half. Cuts fall anywhere in an epoch, since nothing

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# needs: hosts=2 timeout=300 breaks
+# needs: hosts=2 timeout=300 breaks either
 #
 # Two hosts find each other within a second, and a lost peer is noticed in time,
 # whichever way it was lost; the link comes back by itself. Times are those of the

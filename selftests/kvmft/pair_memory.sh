@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# needs: host module=faults timeout=200
+# needs: host module=faults timeout=200 either
 #
 # Memory that isn't there costs the operation that wanted it, or a link that comes
 # back by itself, and nothing more. Two ends of a pair in two network namespaces.

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# needs: hosts=2 timeout=300
+# needs: hosts=2 timeout=300 either
 #
 # A VMM that breaks its word while its guest is protected: the guest isn't protected any
 # more, for a reason that is told, and runs on. What can be put right is put right.

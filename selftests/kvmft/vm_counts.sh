@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# needs: hosts=2 nodebug quiet timeout=600
+# needs: hosts=2 nodebug timeout=600
 #
 # What a checkpoint costs, in counts: pages found, sent ahead and copied, system calls
 # of vcpus; and that async mode lets the guest go on, and never a page of the epoch

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# needs: hosts=2 timeout=300
+# needs: hosts=2 timeout=300 either
 #
 # A standby that isn't like the primary is refused, with what differs in both hosts'
 # words; the guest runs on, and is protected by a standby that is like it.

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# needs: hosts=2 timeout=400
+# needs: hosts=2 timeout=400 either
 #
 # A VMM that writes random bytes to all that it shares with the module and with KVM, asks
 # for anything by any thread, dawdles, unmaps and closes. It may harm itself: the hosts

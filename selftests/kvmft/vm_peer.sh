@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# needs: hosts=2 timeout=400 breaks
+# needs: hosts=2 timeout=400 breaks either
 #
 # The peer goes while a guest is protected, at any moment, and comes back or doesn't. The
 # guest is held at its next output until the same standby is back, or until somebody

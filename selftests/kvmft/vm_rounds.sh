@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# needs: hosts=2 timeout=600
+# needs: hosts=2 timeout=600 either
 #
 # A guest that runs is attached and detached time and again: in peace, with epochs in
 # between, and at any moment on both hosts. It always goes on, always right; what was there

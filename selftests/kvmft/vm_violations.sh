@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# needs: hosts=2 timeout=300
+# needs: hosts=2 timeout=300 either
 #
 # That what vm_protect.sh looks at would be noticed: pages are dropped, an epoch half
 # applied, registers left out, output let out early, each time on purpose.

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# needs: host timeout=240
+# needs: host timeout=240 either
 #
 # The protocol, spoken with another end that was written from Documentation/wire.rst
 # alone: selftests/lib/peer.py.

@@ -60,7 +60,6 @@ class Session:
                      "mem": max((t.needs["mem"] for t in tests), key=_bytes, default="2G")}
         self.scale = client.SCALE * (4 if kernel and not kernel.packaged else 1)
         self.offsets = {}
-        self.process = None     # the test on the machine that runs
 
     # Hosts
 
@@ -75,15 +74,6 @@ class Session:
         if self.lab:
             self.lab.down()
             self.lab = None
-
-    def stop(self):
-        """Ends what runs, from another thread: all that waits for it gets an error."""
-        process, lab = self.process, self.lab
-        if process:
-            _expire(process.pid, threading.Event())
-        if lab:
-            with contextlib.suppress(client.LabError):
-                lab.ask("down")
 
     def _restart(self, names):
         for name in names:
@@ -234,7 +224,6 @@ class Session:
         with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, env=env,
                               start_new_session=True) as process, _guard(process.pid):
-            self.process = process
             expired = threading.Event()
             timer = threading.Timer(patience, _expire, (process.pid, expired))
             timer.start()
@@ -244,7 +233,6 @@ class Session:
                 status = process.wait()
             finally:
                 timer.cancel()
-                self.process = None
             if expired.is_set():
                 raise remote.Expired(f"not done after {patience:g} s")
             return status

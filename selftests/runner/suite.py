@@ -10,16 +10,16 @@ its first ten says what it needs:
 
 Further words: module=shipped|faults|none (what is loaded when a host test
 starts; shipped by default), smp=N, mem=SIZE, debug (the debug kernel only),
-nodebug, long (only with --long; repeated by seed), quiet (it measures: nothing else
-runs meanwhile), breaks (the hosts are started afresh afterwards), timeout=SECONDS
-(60 by default, before scaling).
+nodebug, long (only with --long; repeated by seed), breaks (the hosts are
+started afresh afterwards), either (of several kernels, one will do),
+timeout=SECONDS (60 by default, before scaling).
 """
 
 import os
 import re
 
 NEEDS = re.compile(r"^\s*(?:#|//|\*|/\*)\s*needs:\s*(.*?)\s*(?:\*/)?$")
-FLAGS = {"host", "machine", "debug", "nodebug", "long", "quiet", "breaks"}
+FLAGS = {"host", "machine", "debug", "nodebug", "long", "breaks", "either"}
 OPTIONS = {"hosts": int, "smp": int, "mem": str, "module": str, "timeout": float}
 MODULES = ("shipped", "faults", "none")
 
