@@ -17,7 +17,7 @@
 . "$(dirname "$0")/../lib/ftvmmlab.sh"
 
 VCPUS=4
-OUTPUTS=15
+OUTPUTS=8
 # Rounds of work on the disk, with another seed each time.
 VERIFIES=${KVMFT_VERIFIES:-2}
 # Where on the disk the clients' blocks aren't.
@@ -65,7 +65,7 @@ judged()
 	client 7
 	client 8
 	wait_until 60 more_answers 7 $OUTPUTS
-	wait_until 60 more_answers 8 $OUTPUTS
+	wait_until 90 more_answers 8 $OUTPUTS
 	on h3 pkill -f ftvmm_client.py
 	kill -INT "${captures[@]}"
 	wait "${captures[@]}"
@@ -104,7 +104,7 @@ done
 check "async: it goes on while its output waits (${counted[async]} against ${counted[sync]})" \
 	test "${counted[async]:-0}" -gt $((2 * ${counted[sync]:-1000000}))
 
-on h1 sh -c 'echo commit_early:error=-1 >/sys/module/kvmft/parameters/faults'
+on h1 sh -c 'echo commit_early:error=1 >/sys/module/kvmft/parameters/faults'
 judged
 check_eq "output that is permitted too early is noticed" 1 $judged_status
 check_has "and how early it was" "$(<"$scratch/judged")" "ms before the ACK of epoch"

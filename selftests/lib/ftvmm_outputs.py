@@ -128,7 +128,9 @@ class Epochs:
         elif frame.kind == frames.STATE:
             state = self.state[epoch] = self.state.get(epoch, b"") + frame.bulk
             for answer in ANSWER.findall(state):
-                self.covered.setdefault(answer, epoch)
+                # What stands before it, of a TCP header, may look like a digit of it.
+                for at in range(answer.index(b" ")):
+                    self.covered.setdefault(answer[at:], epoch)
             for block in BLOCK.findall(state):
                 self.covered.setdefault(("block", int(block)), epoch)
         elif frame.kind == frames.COMMIT:
