@@ -204,6 +204,7 @@ static void let_go(struct kvmft_primary *primary)
 /* Only tests have this done, to see that they notice. */
 static void permit_early(struct kvmft_primary *primary)
 {
+	/* As in kvmft_checkpoint_done(). */
 	smp_store_release(&primary->vm.vmm->area->committed, primary->epoch);
 	kvmft_vmm_tell(primary->vm.vmm);
 }

@@ -12,7 +12,7 @@
 #include "trace.h"
 #include "vmm.h"
 
-/* Pages that are looked at at a time, whether they are zero. */
+/* Of so many pages at once it is looked whether they are zero. */
 #define EMPTY_BATCH 32
 
 static struct kvmft_standby *of_intake(struct kvmft_intake *intake)

@@ -16,7 +16,7 @@
 . "$(dirname "$0")/../lib/ftvmmlab.sh"
 
 # In sync mode, and in async mode.
-KILLS=(${KVMFT_KILLS:-3 2})
+read -r -a KILLS <<<"${KVMFT_KILLS:-3 2}"
 RANDOM=${KVMFT_SEED:-4711}
 
 load_module h1
@@ -78,6 +78,7 @@ in_file()
 }
 
 # protects PRIMARY STANDBY MODE
+# shellcheck disable=SC2317
 protects()
 {
 	on "$2" ftctl attach g pair alpha pid "$(<"$scratch/vmm_$2")" role standby &&
@@ -119,18 +120,18 @@ row()
 	goes_on "$name: it counts" 7
 	goes_on "$name: it writes" 8
 	for ((kill = 1; kill <= kills; kill++)); do
-		killed "$name, kill $kill" $here $there
+		killed "$name, kill $kill" "$here" "$there"
 		[[ $tap_failed == 0 ]] || break
 		(( kill < kills )) || break
-		linux $here "${options[@]}" --standby
-		on $there ftctl detach g
-		check "$name, kill $kill: it is protected again" protects $there $here "$3"
+		linux "$here" "${options[@]}" --standby
+		on "$there" ftctl detach g
+		check "$name, kill $kill: it is protected again" protects "$there" "$here" "$3"
 		read -r here there <<<"$there $here"
 	done
 	is_right "$name: each answer was right" 7
 	is_right "$name: each entry was right" 8
-	check "$name: its ticks go on" wait_until 20 linux_says $there "guest: tick"
-	check_hasnt "$name: its kernel has nothing to complain of" "$(linux_said $there)" "BUG:"
+	check "$name: its ticks go on" wait_until 20 linux_says "$there" "guest: tick"
+	check_hasnt "$name: its kernel has nothing to complain of" "$(linux_said "$there")" "BUG:"
 	on h3 pkill -f ftvmm_client.py
 	[[ $tap_failed == 0 ]] || { show h1; show h2; }
 	end_linux h1 h2

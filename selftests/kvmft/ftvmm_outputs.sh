@@ -35,7 +35,7 @@ check "the initramfs is made" make_initrd
 check "there is a place for guests on h1" guest_place h1
 check "there is a place for guests on h2" guest_place h2
 
-options=(serve --vcpus $VCPUS --memory 256M --disk /dev/vda)
+options=(serve --vcpus "$VCPUS" --memory 256M --disk /dev/vda)
 linux h2 "${options[@]}" --standby
 linux h1 "${options[@]}"
 check "the guest serves" wait_until 120 linux_says h1 serving
@@ -77,6 +77,7 @@ judged()
 }
 
 # has_judged WHAT: at least so many of them.
+# shellcheck disable=SC2317
 has_judged()
 {
 	(( $(sed -n "s/ $1 judged//p" "$scratch/judged") >= OUTPUTS ))

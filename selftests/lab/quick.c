@@ -19,6 +19,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define ATTRIBUTE(...) __attribute__((__VA_ARGS__))
 #define FAILED 255
 #define FRAME_MAX 0x100000U
 
@@ -34,7 +35,7 @@ struct frame {
 	uint32_t len;
 };
 
-_Noreturn __attribute__((format(printf, 1, 2)))
+ATTRIBUTE(format(printf, 1, 2), noreturn)
 static void fail(const char *text, ...)
 {
 	va_list args;
@@ -176,7 +177,8 @@ static size_t take_frames(char *buffer, size_t len)
 	return len - at;
 }
 
-_Noreturn static void relay(int sock, int watch)
+ATTRIBUTE(noreturn)
+static void relay(int sock, int watch)
 {
 	struct pollfd p[] = { { sock, POLLIN, 0 }, { watch, POLLIN, 0 } };
 	size_t size = 2 * FRAME_MAX, len = 0;
@@ -200,7 +202,8 @@ _Noreturn static void relay(int sock, int watch)
 }
 
 /* Whatever quick doesn't know: lab does. */
-_Noreturn static void pass_on(char **argv)
+ATTRIBUTE(noreturn)
+static void pass_on(char **argv)
 {
 	const char *root = getenv("KVMFT_ROOT");
 	char *lab = NULL;

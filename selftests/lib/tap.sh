@@ -88,10 +88,12 @@ wait_until()
 {
 	tap_tries=$(awk "BEGIN { print int($1 * ${KVMFT_TIME_SCALE:-1} * 10) }")
 	# Commands take their time, too; only bash has a clock for that.
+	# shellcheck disable=SC3028
 	tap_late=$((${SECONDS:-0} + tap_tries / 10 + 1))
 	shift
 	while [ "$tap_tries" -gt 0 ]; do
 		"$@" >/dev/null 2>&1 && return 0
+		# shellcheck disable=SC3028
 		[ "${SECONDS:-0}" -le "$tap_late" ] || return 1
 		tap_tries=$((tap_tries - 1))
 		sleep 0.1

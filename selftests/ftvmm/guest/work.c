@@ -27,11 +27,14 @@
 #define BLOCKS_MAX 16		/* of one request */
 #define PLACES 1024		/* blocks that are worked on */
 
+#define ATTRIBUTE(...) __attribute__((__VA_ARGS__))
+
 static aio_context_t context;
 static int disk;
 static uint64_t first;
 
-_Noreturn static void fail(const char *what)
+ATTRIBUTE(noreturn)
+static void fail(const char *what)
 {
 	printf("work: %s: %s\n", what, strerror(errno));
 	exit(1);
@@ -90,7 +93,7 @@ static void set(struct iocb *iocb, int how, void *data, uint64_t block, uint64_t
 }
 
 /* Every other block, so that they don't become one request. */
-static void burst(long count)
+static void do_burst(long count)
 {
 	static struct iocb iocbs[COUNT_MAX], *list[COUNT_MAX];
 	char *data = aligned(BLOCK);
@@ -116,7 +119,7 @@ static void fill(uint64_t *data, uint64_t place, uint32_t version)
 		data[i] = value += 0x632be59bd9b4e019ULL;
 }
 
-static void verify(unsigned int seed, long rounds)
+static void do_verify(unsigned int seed, long rounds)
 {
 	static struct iocb iocbs[DEPTH], *list[DEPTH];
 	static uint32_t versions[PLACES];
@@ -165,10 +168,10 @@ int main(int argc, char **argv)
 {
 	if (argc == 5 && !strcmp(argv[1], "burst") && atol(argv[4]) <= COUNT_MAX) {
 		begin(argv[2], argv[3]);
-		burst(atol(argv[4]));
+		do_burst(atol(argv[4]));
 	} else if (argc == 6 && !strcmp(argv[1], "verify")) {
 		begin(argv[2], argv[3]);
-		verify(strtoul(argv[4], NULL, 0), atol(argv[5]));
+		do_verify(strtoul(argv[4], NULL, 0), atol(argv[5]));
 	} else {
 		return 2;
 	}
