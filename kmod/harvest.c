@@ -289,7 +289,8 @@ static u64 take(struct kvmft_harvest *harvest, u64 number)
 {
 	lockdep_assert_held(&harvest->lock);
 	kvmft_pageset_del(&harvest->due, number);
-	kvmft_pageset_add(&harvest->pending, number);
+	if (!kvmft_pageset_add(&harvest->pending, number))
+		harvest->repeated++;
 	return number + 1;
 }
 

@@ -33,6 +33,8 @@ struct kvmft_vmm;
  * @resent: Pages that became due again.
  * @lock: Protects all that follows, and serializes harvesting.
  * @next: The entry of each vcpu's ring that comes next.
+ * @repeated: How often one was taken that had been taken since the last answer; also
+ *	read without the lock by who takes them.
  * @due: Pages that have to be sent.
  * @pending: Pages that were sent since the last answer.
  */
@@ -47,6 +49,7 @@ struct kvmft_harvest {
 
 	struct mutex lock;	/* what follows */
 	u32 *next;
+	u64 repeated;
 	struct kvmft_pageset due;
 	struct kvmft_pageset pending;
 };

@@ -297,6 +297,20 @@ int kvmft_sender_look(struct kvmft_sender *sender)
 	return err && err != -ESHUTDOWN ? no_memory(sender, err) : err;
 }
 
+/*
+ * A page that is written all the time would be sent all the time, and write-protected
+ * anew each time. When most of what changed has been sent in this epoch already, look
+ * less often.
+ */
+static void set_pace(struct kvmft_sender *sender, u64 sent, u64 repeated)
+{
+	if (repeated * 2 > sent)
+		sender->pause = min_t(unsigned long, sender->pause * 2,
+				      KVMFT_SENDER_PAUSE_MAX);
+	else
+		sender->pause = max_t(unsigned long, sender->pause / 2, KVMFT_SENDER_PAUSE);
+}
+
 /**
  * kvmft_sender_ahead() - send what has changed while the guest runs
  * @sender: the sender
@@ -310,7 +324,7 @@ int kvmft_sender_look(struct kvmft_sender *sender)
 int kvmft_sender_ahead(struct kvmft_sender *sender)
 {
 	struct kvmft_primary *primary = sender->primary;
-	u64 due;
+	u64 due, sent, repeated;
 	int err;
 
 	/* One epoch at a time. */
@@ -329,7 +343,10 @@ int kvmft_sender_ahead(struct kvmft_sender *sender)
 	if (READ_ONCE(primary->mode) == KVMFT_VM_ASYNC &&
 	    !kvmft_fault(KVMFT_FAULT_AHEAD_COPIES))
 		sender->stream->how = KVMFT_SEND_COPIES;
+	sent = sender->sent;
+	repeated = READ_ONCE(primary->harvest.repeated);
 	err = kvmft_sender_due(sender, true);
+	set_pace(sender, sender->sent - sent, READ_ONCE(primary->harvest.repeated) - repeated);
 	sender->stream->how = KVMFT_SEND_BY_REFERENCE;
 	trace_kvmft_epoch_ahead(primary->vm.name, primary->generation, primary->epoch, due,
 				err ? KVMFT_REASON_CLOSED : 0);

@@ -14,6 +14,10 @@
 
 struct kvmft_primary;
 
+/* How often to look for what changed, while something does: first, and at the least. */
+#define KVMFT_SENDER_PAUSE max(HZ / 100, 1)
+#define KVMFT_SENDER_PAUSE_MAX (HZ / 2)
+
 /* Pages that are taken at a time. */
 #define KVMFT_SENDER_BATCH KVMFT_STREAM_BATCH
 
@@ -28,6 +32,7 @@ struct kvmft_primary;
  * @sent: Pages that were sent, ever.
  * @refusals: Epochs in a row that were refused.
  * @idle: Nothing changed when it last looked.
+ * @pause: jiffies between two looks, while something does.
  * @numbers: A batch.
  * @pages: Its pages.
  */
@@ -40,6 +45,7 @@ struct kvmft_sender {
 	u64 sent;
 	u32 refusals;
 	bool idle;
+	unsigned long pause;
 	u64 numbers[KVMFT_SENDER_BATCH];
 	struct page *pages[KVMFT_SENDER_BATCH];
 };

@@ -15,8 +15,7 @@
 #include "stream.h"
 #include "vmm.h"
 
-/* How often to look for what changed, while something does and while nothing does. */
-#define AHEAD_BUSY max(HZ / 100, 1)
+/* How often to look for what changed, while nothing does. */
 #define AHEAD_IDLE (HZ / 10)
 
 /* The full copy ends with a standstill when no more than this is left. */
@@ -298,7 +297,7 @@ static int one_step(struct kvmft_sender *sender)
 	if (sender->full && !sender->begun)
 		return copy_all(sender);
 	wait_event_interruptible_timeout(primary->channel.wait, something_to_do(sender),
-					 sender->idle ? AHEAD_IDLE : AHEAD_BUSY);
+					 sender->idle ? AHEAD_IDLE : sender->pause);
 	if (kvmft_sender_over(sender) || kvmft_conn_broken(sender->stream->conn))
 		return -ECONNABORTED;
 	if (READ_ONCE(primary->checkpoint) == KVMFT_CHECKPOINT_READY)
@@ -342,6 +341,7 @@ void kvmft_primary_run(struct kvmft_channel *channel, struct kvmft_conn *conn)
 		return;
 	}
 	sender->primary = primary;
+	sender->pause = KVMFT_SENDER_PAUSE;
 	spin_lock(&primary->vm.lock);
 	primary->session = true;
 	spin_unlock(&primary->vm.lock);
