@@ -135,7 +135,7 @@ static int copy_due(struct kvmft_sender *sender, struct copied **result, u32 *nu
 		for (i = 0; i < count && !err; i++) {
 			struct page *page = NULL;
 
-			if (!kvmft_sender_is_zero(sender->pages[i]))
+			if (!kvmft_memory_is_zero(sender->pages[i]))
 				err = kvmft_pool_get(&primary->spare, &page, 1);
 			if (err)
 				break;

@@ -28,12 +28,6 @@ static void fill(struct page *target, struct page *page)
 		clear_page(page_address(target));
 }
 
-/* Most of a new guest's memory is zero already, and shall not become more. */
-static bool is_zero(struct page *page)
-{
-	return page == ZERO_PAGE(0) || !memchr_inv(page_address(page), 0, PAGE_SIZE);
-}
-
 /* How many pages in a row there are to read, without making any. */
 static u32 count_there(struct kvmft_memory *memory, u64 number, u64 to)
 {
@@ -57,7 +51,10 @@ static enum kvmft_reason fill_there(struct kvmft_standby *standby, u64 number,
 	return 0;
 }
 
-/* Makes some pages zero that aren't; how many it has seen, at least one, is added. */
+/*
+ * Makes some pages zero that aren't: most of a new guest's memory is, and shall not become
+ * more. How many it has seen, at least one, is added.
+ */
 static enum kvmft_reason empty_some(struct kvmft_standby *standby, u64 *number, u64 to)
 {
 	struct kvmft_memory *memory = &standby->vm.memory;
@@ -69,7 +66,7 @@ static enum kvmft_reason empty_some(struct kvmft_standby *standby, u64 *number, 
 		return KVMFT_REASON_VMM_GONE;
 	got = kvmft_memory_get(memory, *number, count_there(memory, *number, to), pages);
 	for (i = 0; i < got && !reason; i++) {
-		if (!is_zero(pages[i]))
+		if (!kvmft_memory_is_zero(pages[i]))
 			reason = fill_there(standby, *number + i, NULL);
 	}
 	for (i = 0; i < got; i++)

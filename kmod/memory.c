@@ -561,6 +561,17 @@ u64 kvmft_memory_data(const struct kvmft_memory *memory, u64 number)
 	return min(end, region->first + ((data - region->file_offset) >> PAGE_SHIFT));
 }
 
+/**
+ * kvmft_memory_is_zero() - is there nothing in this page?
+ * @page: the page
+ *
+ * Return: whether
+ */
+bool kvmft_memory_is_zero(struct page *page)
+{
+	return page == ZERO_PAGE(0) || !memchr_inv(page_address(page), 0, PAGE_SIZE);
+}
+
 static unsigned long address_of(const struct kvmft_memory *memory, u64 number,
 				u32 *count)
 {

@@ -108,6 +108,7 @@ u64 kvmft_memory_by_gfn(const struct kvmft_memory *memory, u64 gfn);
 u64 kvmft_memory_by_place(const struct kvmft_memory *memory, u32 region, u64 offset);
 u32 kvmft_memory_region(const struct kvmft_memory *memory, u64 number, u64 *offset);
 
+bool kvmft_memory_is_zero(struct page *page);
 u64 kvmft_memory_data(const struct kvmft_memory *memory, u64 number);
 
 int kvmft_memory_get(const struct kvmft_memory *memory, u64 number, u32 count,

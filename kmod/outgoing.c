@@ -4,7 +4,6 @@
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
-#include <linux/string.h>
 #include <linux/vmalloc.h>
 
 #include "capture.h"
@@ -59,17 +58,6 @@ int kvmft_sender_begin(struct kvmft_sender *sender)
 }
 
 /**
- * kvmft_sender_is_zero() - is there nothing in this page?
- * @page: the page
- *
- * Return: whether
- */
-bool kvmft_sender_is_zero(struct page *page)
-{
-	return page == ZERO_PAGE(0) || !memchr_inv(page_address(page), 0, PAGE_SIZE);
-}
-
-/**
  * kvmft_sender_put() - give the pages of a batch back
  * @sender: the sender
  * @count: how many
@@ -110,7 +98,7 @@ int kvmft_sender_page(struct kvmft_sender *sender, u64 number, struct page *page
 	u64 offset;
 	u32 region = kvmft_memory_region(&sender->primary->vm.memory, number, &offset);
 
-	if (page && kvmft_sender_is_zero(page))
+	if (page && kvmft_memory_is_zero(page))
 		page = NULL;
 	/* What isn't in a full copy is zero. */
 	if (!page && sender->full && !kvmft_stream_has(sender->stream, region, offset))

@@ -52,7 +52,6 @@ struct kvmft_sender {
 
 bool kvmft_sender_over(struct kvmft_sender *sender);
 int kvmft_sender_begin(struct kvmft_sender *sender);
-bool kvmft_sender_is_zero(struct page *page);
 int kvmft_sender_page(struct kvmft_sender *sender, u64 number, struct page *page);
 int kvmft_sender_get(struct kvmft_sender *sender, u32 count);
 void kvmft_sender_put(struct kvmft_sender *sender, u32 count);

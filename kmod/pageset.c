@@ -101,10 +101,12 @@ bool kvmft_pageset_del(struct kvmft_pageset *set, u64 number)
 	return true;
 }
 
-/* Words @first to @last of a level may be 0 now: tells the levels above. */
-static void tell_above(struct kvmft_pageset *set, unsigned int level, u64 first, u64 last)
+/* Words @first to @last of the lowest level may be 0 now: tells the levels above. */
+static void tell_above(struct kvmft_pageset *set, u64 first, u64 last)
 {
-	for (; level + 1 < set->levels; level++) {
+	unsigned int level;
+
+	for (level = 0; level + 1 < set->levels; level++) {
 		const unsigned long *words = set->level[level];
 		unsigned long *above = set->level[level + 1];
 
@@ -145,7 +147,7 @@ u64 kvmft_pageset_del_range(struct kvmft_pageset *set, u64 from, u64 to)
 		gone += hweight_long(set->level[0][word] & mask);
 		set->level[0][word] &= ~mask;
 	}
-	tell_above(set, 0, first, last);
+	tell_above(set, first, last);
 	set->count -= gone;
 	return gone;
 }
