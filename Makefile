@@ -114,7 +114,7 @@ $(BUILD)/tools/ftvmm: $(ftvmm_src) $(wildcard tools/ftvmm/*.h) uapi/linux/kvmft.
 	$(CC) $(CFLAGS) $(WARN) $(STD) -Iuapi -pthread -o $@ $(ftvmm_src) $(LDFLAGS)
 
 # Static: the agent outlives the root file system of the host's first moments.
-$(BUILD)/lab/%: selftests/lab/%.c
+$(BUILD)/lab/%: selftests/lab/%.c selftests/lab/frame.h
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(WARN) $(STD) -static -o $@ $<
 

@@ -2,14 +2,7 @@
 /*
  * agent - process 1 of a lab host: runs commands for the lab over TCP.
  *
- * One connection carries one command.  Both sides send frames of
- *
- *	u8 type; u8 zero[3]; le32 length; payload
- *
- * The lab sends RUN first, then STDIN (a length of 0 ends it) and WINSIZE; the
- * agent sends STDOUT and STDERR as they come and EXIT last.  RUN holds le16
- * flags, rows and columns, then NUL-terminated strings: the directory, the
- * environment ended by an empty string, the arguments.
+ * One connection carries one command; see frame.h for what is said.
  *
  * A lab that hangs up takes the command's process group with it (not what left
  * the group, so the test runner starts a host afresh after a test that hung).  A
@@ -45,26 +38,12 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "frame.h"
+
 #define AGENT_PORT	7
-#define MAX_FRAME	0x100000
 #define MAX_STRINGS	4096
 #define DRAIN_READS	20
 #define HANG_UP_MS	10000
-
-enum frame_type {
-	FRAME_RUN = 'R',
-	FRAME_STDIN = 'I',
-	FRAME_WINSIZE = 'W',
-	FRAME_STDOUT = 'O',
-	FRAME_STDERR = 'E',
-	FRAME_EXIT = 'X',
-};
-
-struct frame {
-	uint8_t type;
-	uint8_t zero[3];
-	uint32_t len;
-};
 
 struct command {
 	int tty;
@@ -99,32 +78,6 @@ static int read_all(int fd, void *buf, size_t len)
 		len -= n;
 	}
 	return 0;
-}
-
-static int write_all(int fd, const void *buf, size_t len)
-{
-	const char *p = buf;
-
-	while (len) {
-		ssize_t n = write(fd, p, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		p += n;
-		len -= n;
-	}
-	return 0;
-}
-
-static int send_frame(int sock, enum frame_type type, const void *buf, uint32_t len)
-{
-	struct frame f = { .type = type, .len = len };
-
-	if (write_all(sock, &f, sizeof(f)))
-		return -1;
-	return len ? write_all(sock, buf, len) : 0;
 }
 
 /* Reads one frame; the payload gets a NUL behind it.  The caller frees it. */

@@ -4,7 +4,7 @@
  * without an interpreter that has to start first. All else is passed on to lab.
  *
  * See protocol.py for how the keeper is asked for a connection to a host's agent, and
- * agent.c for what is said there.
+ * frame.h for what is said there.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -19,20 +19,15 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "frame.h"
+
 #define ATTRIBUTE(...) __attribute__((__VA_ARGS__))
 #define FAILED 255
-#define FRAME_MAX 0x100000U
 
 /* As HOST_ENV in client.py. */
 static const char *const host_env[] = {
 	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 	"HOME=/root", "LANG=C.UTF-8",
-};
-
-struct frame {
-	uint8_t type;
-	uint8_t zero[3];
-	uint32_t len;
 };
 
 ATTRIBUTE(format(printf, 1, 2), noreturn)
@@ -46,28 +41,6 @@ static void fail(const char *text, ...)
 	fputc('\n', stderr);
 	va_end(args);
 	exit(FAILED);
-}
-
-static void write_all(int fd, const void *from, size_t len, const char *whose)
-{
-	const char *at = from;
-
-	while (len) {
-		ssize_t n = write(fd, at, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			fail("%s: %s", whose, strerror(errno));
-		at += n;
-		len -= n;
-	}
-}
-
-/* Whoever takes what a command prints may have enough of it. */
-static void print(int fd, const void *from, size_t len)
-{
-	write_all(fd, from, len, fd == 1 ? "standard output" : "standard error");
 }
 
 static int keeper(const char *name)
@@ -117,27 +90,25 @@ static int ask_agent(int sock, const char *host)
 	fail("%.*s", (int)(end ? end - error : (ptrdiff_t)strlen(error)), error);
 }
 
-static void send_frame(int sock, uint8_t type, const void *from, uint32_t len)
-{
-	struct frame frame = { .type = type, .len = len };
-
-	write_all(sock, &frame, sizeof(frame), "the host");
-	write_all(sock, from, len, "the host");
-}
-
 static size_t add(char *to, size_t at, const char *text)
 {
 	size_t len = strlen(text) + 1;
 
-	if (at + len > FRAME_MAX)
+	if (at + len > MAX_FRAME)
 		fail("the command is too long");
 	memcpy(to + at, text, len);
 	return at + len;
 }
 
+static void say(int sock, enum frame_type type, const void *body, uint32_t len)
+{
+	if (send_frame(sock, type, body, len))
+		fail("the host: %s", strerror(errno));
+}
+
 static void send_command(int sock, char **argv)
 {
-	char *body = calloc(1, FRAME_MAX);
+	char *body = calloc(1, MAX_FRAME);
 	size_t at = 6, i;
 
 	if (!body)
@@ -148,7 +119,7 @@ static void send_command(int sock, char **argv)
 	at = add(body, at, "");
 	for (; *argv; argv++)
 		at = add(body, at, *argv);
-	send_frame(sock, 'R', body, at);
+	say(sock, FRAME_RUN, body, at);
 	free(body);
 }
 
@@ -161,16 +132,17 @@ static size_t take_frames(char *buffer, size_t len)
 
 	while (len - at >= sizeof(frame)) {
 		memcpy(&frame, buffer + at, sizeof(frame));
-		if (frame.len > FRAME_MAX)
+		if (frame.len > MAX_FRAME)
 			fail("the host's agent says what nobody understands");
 		if (len - at - sizeof(frame) < frame.len)
 			break;
 		at += sizeof(frame);
-		if (frame.type == 'X' && frame.len == sizeof(status)) {
+		if (frame.type == FRAME_EXIT && frame.len == sizeof(status)) {
 			memcpy(&status, buffer + at, sizeof(status));
 			exit(status);
 		}
-		print(frame.type == 'O' ? 1 : 2, buffer + at, frame.len);
+		if (write_all(frame.type == FRAME_STDOUT ? 1 : 2, buffer + at, frame.len))
+			fail("its output: %s", strerror(errno));
 		at += frame.len;
 	}
 	memmove(buffer, buffer + at, len - at);
@@ -181,7 +153,7 @@ ATTRIBUTE(noreturn)
 static void relay(int sock, int watch)
 {
 	struct pollfd p[] = { { sock, POLLIN, 0 }, { watch, POLLIN, 0 } };
-	size_t size = 2 * FRAME_MAX, len = 0;
+	size_t size = 2 * MAX_FRAME, len = 0;
 	char *buffer = malloc(size);
 	ssize_t n;
 
@@ -224,6 +196,6 @@ int main(int argc, char **argv)
 	watch = keeper(name ? name : "lab");
 	sock = ask_agent(watch, argv[3]);
 	send_command(sock, argv + 4);
-	send_frame(sock, 'I', NULL, 0);
+	say(sock, FRAME_STDIN, NULL, 0);
 	relay(sock, watch);
 }

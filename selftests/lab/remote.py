@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A command that runs in a host: the lab's half of the agent's protocol (agent.c)."""
+"""A command that runs in a host: the lab's half of the agent's protocol (frame.h)."""
 
 import os
 import select
