@@ -22,12 +22,8 @@ RANDOM=${KVMFT_SEED:-4711}
 load_module h1
 load_module h2
 make_key
-pair_up h2 listen 10.77.1.2:7700 timeout 4s
-pair_up h1 connect 10.77.1.2:7700 timeout 4s
-check "the pair is up" wait_until 20 state_is h1 up
-check "the initramfs is made" make_initrd
-check "there is a place for guests on h1" guest_place h1
-check "there is a place for guests on h2" guest_place h2
+check "the pair is up" pair_hosts timeout 4s
+guest_places h1 h2
 
 # is_right NAME PORT: it still runs, so nothing was wrong.
 is_right()
@@ -77,15 +73,6 @@ in_file()
 		echo "$lines lines"'
 }
 
-# protects PRIMARY STANDBY MODE
-# shellcheck disable=SC2317
-protects()
-{
-	on "$2" ftctl attach g pair alpha pid "$(<"$scratch/vmm_$2")" role standby &&
-		on "$1" ftctl attach g pair alpha pid "$(<"$scratch/vmm_$1")" mode "$3" &&
-		wait_until 60 guest_is "$1" protected && wait_until 10 guest_is "$2" protected
-}
-
 # killed NAME PRIMARY STANDBY: at a random moment.
 killed()
 {
@@ -112,7 +99,7 @@ row()
 	else
 		check "$name: the guest serves" wait_until 90 linux_says h1 serving
 	fi
-	check "$name: it is protected" protects h1 h2 "$3"
+	check "$name: it is protected" protect mode "$3"
 	check "$name: the protected guest serves" wait_until 120 linux_says h1 serving
 	booted=$(up_after h1)
 	client 7
@@ -125,7 +112,7 @@ row()
 		(( kill < kills )) || break
 		linux "$here" "${options[@]}" --standby
 		on "$there" ftctl detach g
-		check "$name, kill $kill: it is protected again" protects "$there" "$here" "$3"
+		check "$name, kill $kill: it is protected again" protects "$there" "$here" mode "$3"
 		read -r here there <<<"$there $here"
 	done
 	is_right "$name: each answer was right" 7

@@ -28,12 +28,8 @@ KVMFT_KO_SHIPPED=$KVMFT_KO_FAULTS
 load_module h1
 load_module h2
 make_key
-pair_up h2 listen 10.77.1.2:7700 timeout 4s
-pair_up h1 connect 10.77.1.2:7700 timeout 4s
-check "the pair is up" wait_until 20 state_is h1 up
-check "the initramfs is made" make_initrd
-check "there is a place for guests on h1" guest_place h1
-check "there is a place for guests on h2" guest_place h2
+check "the pair is up" pair_hosts timeout 4s
+guest_places h1 h2
 
 options=(serve --vcpus "$VCPUS" --memory 256M --disk /dev/vda)
 linux h2 "${options[@]}" --standby
@@ -56,7 +52,7 @@ capture_begin()
 	wait_until 10 grep -q capturing "$scratch/$1.said"
 }
 
-# judged MODE: what the checker of outputs says of a while of them.
+# judged: what the checker of outputs says of a while of them.
 judged()
 {
 	captures=()

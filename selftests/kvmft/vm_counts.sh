@@ -13,14 +13,6 @@
 # shellcheck source=../lib/vmlab.sh
 . "$(dirname "$0")/../lib/vmlab.sh"
 
-# pair_hosts: both with the module, and a pair of them.
-pair_hosts()
-{
-	pair_up h2 listen 10.77.1.2:7700
-	pair_up h1 connect 10.77.1.2:7700
-	wait_until 20 state_is h1 up
-}
-
 # asked HOST KEY: a number of the VMM's status.
 asked()
 {
@@ -211,13 +203,6 @@ quick_link()
 	on h1 tc qdisc del dev repl root
 }
 
-equal_hashes()
-{
-	ask h2 status | python3 -B -c 'import json, sys
-h = json.load(sys.stdin)["hash"]
-print("equal" if h["saved"] == h["found"] else "saved %(saved)s found %(found)s" % h)'
-}
-
 # shellcheck disable=SC2086
 both_vmms $SLOWLY
 check "a slow link: protected" protect mode async
@@ -227,7 +212,7 @@ quick_link
 check_eq "a slow link: no epoch is refused" 0 "$(counter h1 aborted)"
 check "a slow link: the standby takes over" on h2 ftctl failover g --force
 check "a slow link: it has" wait_until 20 guest_is h2 promoted
-check_eq "a slow link: its memory is what it was" equal "$(equal_hashes)"
+check_eq "a slow link: its memory is what it was" equal "$(hashes)"
 let_go
 
 # That this can fail: by reference, pages change under way, and the sum tells.

@@ -58,9 +58,7 @@ settled()
 load_module h1
 load_module h2
 make_key
-pair_up h2 listen 10.77.1.2:7700 timeout 10s
-pair_up h1 connect 10.77.1.2:7700 timeout 10s
-check "the pair is up" wait_until 20 state_is h1 up
+check "the pair is up" pair_hosts timeout 10s
 
 # row MODE HOST PERCENT
 row()

@@ -20,9 +20,7 @@ load_module h1
 load_module h2
 watch_events h1 h2
 make_key
-pair_up h2 listen 10.77.1.2:7700 timeout 4s
-pair_up h1 connect 10.77.1.2:7700 timeout 4s
-check "the pair is up" wait_until 20 state_is h1 up
+check "the pair is up" pair_hosts timeout 4s
 
 # begin OPTIONS...: a guest on both hosts, with memory that it doesn't use.
 begin()

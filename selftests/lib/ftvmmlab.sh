@@ -38,6 +38,16 @@ guest_place()
 		"$KVMFT_BUILD/tools/ftvmm" "$guest_kernel" "$guest_initrd"
 }
 
+# guest_places HOST...: all that guests need, there.
+guest_places()
+{
+	local host
+	check "the initramfs is made" make_initrd
+	for host; do
+		check "there is a place for guests on $host" guest_place "$host"
+	done
+}
+
 # linux HOST WORD OPTIONS...: a guest there, in place of the one before, that does what
 # WORD says (selftests/ftvmm/guest/init).
 linux()
@@ -119,7 +129,7 @@ more_answers()
 # goes_on NAME PORT
 goes_on()
 {
-	check "$1" wait_until 90 more_answers "$2" "$(($(answers "$2") + 2))"
+	check "$1" wait_until 90 more_answers "$2" "$(($(answers "$2") + 3))"
 }
 
 # end_linux HOST...: no VMM is left there.

@@ -51,6 +51,14 @@ pair_up()
 		"$2" "$3" key /run/key "${@:4}"
 }
 
+# pair_hosts [ARGUMENTS...]: h1 and h2, with the module and a key, are a pair, and it is up.
+pair_hosts()
+{
+	pair_up h2 listen 10.77.1.2:7700 "$@"
+	pair_up h1 connect 10.77.1.2:7700 "$@"
+	wait_until 20 state_is h1 up
+}
+
 # took HOST: ms from its pair_up to its present state.
 took()
 {

@@ -71,12 +71,22 @@ counter()
 	guest "$1" "counters/$2"
 }
 
+# protects PRIMARY STANDBY [ATTACH-ARGUMENTS...]: the guest of one host, by a standby on
+# the other.
+protects()
+{
+	local primary=$1 standby=$2
+	shift 2
+	on "$standby" ftctl attach g pair alpha pid "$(<"$scratch/vmm_$standby")" role standby &&
+		on "$primary" ftctl attach g pair alpha pid "$(<"$scratch/vmm_$primary")" "$@" &&
+		wait_until 40 guest_is "$primary" protected &&
+		wait_until 10 guest_is "$standby" protected
+}
+
 # protect [ATTACH-ARGUMENTS...]: the guest of h1, by a standby on h2.
 protect()
 {
-	on h2 ftctl attach g pair alpha pid "$(<"$scratch/vmm_h2")" role standby &&
-		on h1 ftctl attach g pair alpha pid "$(<"$scratch/vmm_h1")" "$@" &&
-		wait_until 40 guest_is h1 protected && wait_until 10 guest_is h2 protected
+	protects h1 h2 "$@"
 }
 
 # let_go: both ends.
