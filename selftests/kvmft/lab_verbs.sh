@@ -59,7 +59,7 @@ check_eq "--timeout kills the command" "124 0" \
 	"$(lab exec -n --timeout 1 h1 sleep 4242 2>/dev/null; echo $?) $(
 	   wait_until 5 sh -c "! $LAB exec -n h1 pgrep -f '[s]leep 4242'"; echo $?)"
 check_has "an unknown host is named, with those there are" \
-	"$(status lab exec -n h9 true)" "255 lab: no host h9 in this lab (there is: h1, h2)"
+	"$(status lab exec -n h9 true)" "255 lab: no host h9 in this lab (there is: h1, h2"
 
 # --- clocks
 

@@ -66,7 +66,11 @@ class Session:
     def boot(self, name):
         """Brings the lab up; client.LabError says why it can't."""
         self.lab = client.Lab.create(name, kernel_spec=_spec(self.kernel), **self.size)
-        self.lab.start()
+        try:
+            self.lab.start()
+        except client.LabError as e:
+            self._tell_late(e)
+            self._restart(n for n, state in self.lab.states().items() if state != "up")
         self.offsets = dict.fromkeys(self.lab.states(), 0)
 
     def end(self):
@@ -76,8 +80,18 @@ class Session:
             self.lab = None
 
     def _restart(self, names):
+        """A host that TCG doesn't get through its boot has a second attempt; none of
+        what is tested is in it by then."""
         for name in names:
-            self.lab.ask("reboot", name=name)
+            try:
+                self.lab.ask("reboot", name=name)
+            except client.LabError as e:
+                self._tell_late(e)
+                self.lab.ask("reboot", name=name)
+
+    @staticmethod
+    def _tell_late(error):
+        print(f"# once more: {error}", flush=True)
 
     def _flush(self, name, mark):
         """Waits until the console has all that the host's kernel said so far."""
