@@ -156,7 +156,8 @@ $(BUILD)/selftests/flat/flatvmm: $(flat_src) uapi/linux/kvmft.h $(wildcard selft
 
 # A hostile guest, for the parts of ftvmm that judge what a guest says.
 ftvmm_fuzz_src := $(wildcard selftests/ftvmm/*.c) \
-		  $(addprefix tools/ftvmm/,blk.c blob.c bus.c outbox.c queue.c request.c rng.c virtio.c)
+		  $(addprefix tools/ftvmm/,announce.c blk.c blob.c bus.c net.c outbox.c queue.c request.c \
+		  rng.c virtio.c)
 
 # What runs in its guests has nothing to link with there.
 $(BUILD)/selftests/ftvmm/work: selftests/ftvmm/guest/work.c
@@ -179,7 +180,8 @@ $(BUILD)/selftests/%: selftests/%
 	@cp $< $@
 
 selftests: $(lab_bin) $(test_all) $(BUILD)/selftests/wire/unit $(BUILD)/selftests/flat/flatvmm \
-		$(BUILD)/selftests/ftvmm/fuzz $(BUILD)/selftests/ftvmm/work $(BUILD)/selftests/bench/plain $(addprefix $(BUILD)/selftests/kselftest/,runner.sh prefix.pl)
+		$(addprefix $(BUILD)/selftests/ftvmm/,fuzz work) \
+		$(BUILD)/selftests/bench/plain $(addprefix $(BUILD)/selftests/kselftest/,runner.sh prefix.pl)
 
 # --- Installing ------------------------------------------------------------
 

@@ -32,11 +32,19 @@ void place_poke(u64 gpa, const void *data, u64 len);
 /* All that was written is marked, and nothing is from here on. */
 bool place_is_honest(void);
 
+/* --- Output --- */
+
+/* None may leave from here on, or all may. */
+void place_hold(bool hold);
+
+/* What a vcpu does that was asked to: it gathers what had no room in an outbox. */
+void place_tend(struct vcpu *vcpu);
+
 /* --- What is tried; false, and said, if something is wrong --- */
 
 bool try_queue(void);
 bool try_blob(void);
-void device_make(const char *disk);
-bool try_device(void);
+bool try_disk(void);
+bool try_nic(void);
 
 #endif /* FTVMM_FUZZ_H */

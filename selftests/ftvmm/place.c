@@ -15,12 +15,17 @@
 #include "../../tools/ftvmm/vcpu.h"
 #include "../../tools/ftvmm/virtio.h"
 
+/* How often to look whether output may leave again. */
+#define HELD_US 100
+
 struct vmm vmm = { .kvm = -1, .vm = -1, .ft = -1 };
 
 static struct {
 	u64 state;
 	u8 *arena, *before, *marked;
 	pthread_rwlock_t still;
+	/* Output may not leave; some had no room. */
+	bool held, wanted;
 } place = { .still = PTHREAD_RWLOCK_INITIALIZER };
 
 void chance_seed(u64 seed)
@@ -186,16 +191,18 @@ void ft_leave(void)
 bool ft_may_leave(u64 ticket)
 {
 	(void)ticket;
-	return true;
+	return !__atomic_load_n(&place.held, __ATOMIC_ACQUIRE);
 }
 
 void ft_wait(u64 ticket)
 {
-	(void)ticket;
+	if (!ft_may_leave(ticket))
+		sleep_us(HELD_US);
 }
 
 void vcpu_want_gather(void)
 {
+	__atomic_store_n(&place.wanted, true, __ATOMIC_RELEASE);
 }
 
 void devices_gather(struct vcpu *vcpu)
@@ -214,4 +221,20 @@ void devices_gather(struct vcpu *vcpu)
 		if (virtio->outbox)
 			outbox_ticket(virtio->outbox, vcpu->id, 0);
 	}
+}
+
+/* --- What a guest's vcpus and kvmft do between two runs --- */
+
+void place_hold(bool hold)
+{
+	__atomic_store_n(&place.held, hold, __ATOMIC_RELEASE);
+}
+
+void place_tend(struct vcpu *vcpu)
+{
+	if (!__atomic_exchange_n(&place.wanted, false, __ATOMIC_ACQUIRE))
+		return;
+	ft_enter();
+	devices_gather(vcpu);
+	ft_leave();
 }

@@ -4,19 +4,17 @@
 
 #include <endian.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/if.h>
 #include <linux/if_tun.h>
 #include <linux/virtio_ids.h>
 #include <linux/virtio_net.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "announce.h"
 #include "ft.h"
+#include "tap.h"
 #include "virtio.h"
 
 #define QUEUE_RX 0
@@ -45,8 +43,7 @@ struct frame {
 
 /**
  * struct net - a network device
- * @options: Which tap.
- * @tap: Its descriptor.
+ * @tap: What it is wired to.
  * @virtio: The device.
  * @config: What the guest is told.
  * @addresses: What the guest is called there.
@@ -59,7 +56,6 @@ struct frame {
  * @sent: Frames that have left.
  */
 struct net {
-	const struct net_options *options;
 	int tap;
 	struct virtio *virtio;
 	struct virtio_net_config config;
@@ -172,6 +168,7 @@ static u32 take_buffers(struct net *net, u32 len, u32 *known)
 	return 0;
 }
 
+/* The guest must not see a buffer of it without the others. */
 static void put_frame(struct net *net, struct frame *frame, u32 buffers)
 {
 	struct queue *queue = &net->virtio->queues[QUEUE_RX];
@@ -181,9 +178,10 @@ static void put_frame(struct net *net, struct frame *frame, u32 buffers)
 	memcpy(frame->data + BUFFERS_AT, &number, sizeof(number));
 	for (i = 0; i < buffers; i++) {
 		n = chain_write(&net->chains[i], 0, frame->data + done, frame->len - done);
-		queue_push(queue, net->chains[i].head, n);
+		queue_place(queue, i, net->chains[i].head, n);
 		done += n;
 	}
+	queue_publish(queue, buffers);
 }
 
 /* With the lock; false if there are too few buffers, of which the guest will tell. */
@@ -283,7 +281,7 @@ static void start(struct virtio *virtio)
 	start_thread(receive, virtio->device);
 }
 
-/* --- The tap --- */
+/* --- Offloads --- */
 
 /* What the guest has to be spared of is done by the kernel. */
 static void set_offloads(struct net *net)
@@ -297,30 +295,18 @@ static void set_offloads(struct net *net)
 			flags |= TUN_F_TSO4;
 		if (virtio_has(virtio, VIRTIO_NET_F_GUEST_TSO6))
 			flags |= TUN_F_TSO6;
-		if (virtio_has(virtio, VIRTIO_NET_F_GUEST_ECN))
+		/* The tap refuses it by itself, and all else along with it. */
+		if (flags & (TUN_F_TSO4 | TUN_F_TSO6) &&
+		    virtio_has(virtio, VIRTIO_NET_F_GUEST_ECN))
 			flags |= TUN_F_TSO_ECN;
 	}
-	if (ioctl(net->tap, TUNSETOFFLOAD, flags))
+	if (!tap_set_offloads(net->tap, flags))
 		say("%s: the tap can't do without offloads", net->name);
 }
 
 static void agreed(struct virtio *virtio)
 {
 	set_offloads(virtio->device);
-}
-
-static void open_tap(struct net *net)
-{
-	struct ifreq request = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
-	int len = HEAD_LEN;
-
-	net->tap = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
-	if (net->tap < 0)
-		die("/dev/net/tun");
-	strncpy(request.ifr_name, net->options->tap, sizeof(request.ifr_name) - 1);
-	must(net->tap, TUNSETIFF, &request, net->options->tap);
-	must(net->tap, TUNSETVNETHDRSZ, &len, net->options->tap);
-	must(net->tap, TUNSETOFFLOAD, NULL, net->options->tap);
 }
 
 /* --- Another host --- */
@@ -433,14 +419,13 @@ void net_make(const struct net_options *options, unsigned int number)
 		       1ULL << VIRTIO_NET_F_STATUS;
 	struct net *net = make(sizeof(*net));
 
-	net->options = options;
 	snprintf(net->name, sizeof(net->name), "net%u", number);
 	pthread_cond_init(&net->room, NULL);
 	net->frames = make(BATCH * sizeof(*net->frames));
 	net->chains = make(CHAINS_MAX * sizeof(*net->chains));
 	memcpy(net->config.mac, options->mac, sizeof(net->config.mac));
 	net->config.status = htole16(VIRTIO_NET_S_LINK_UP);
-	open_tap(net);
+	net->tap = tap_open(options->tap, HEAD_LEN);
 	net->virtio = virtio_make(&ops, net, net->name, features, &net->config,
 				  sizeof(net->config));
 	net->virtio->outbox = outbox_make(&outbox_ops, net, 1, OUTBOX_LIMIT);

@@ -214,16 +214,27 @@ bool queue_listen(struct queue *queue, u16 known)
 	return waiting(queue) > known;
 }
 
-void queue_push(struct queue *queue, u16 head, u32 len)
+void queue_place(struct queue *queue, u16 n, u16 head, u32 len)
 {
 	struct vring_used_elem used = { htole32(head), htole32(len) };
-	u16 slot = queue->next_used & (queue->size - 1);
+	u16 slot = (queue->next_used + n) & (queue->size - 1);
 
+	if (usable(queue))
+		memory_write(queue->used + USED_RING + slot * sizeof(used), &used, sizeof(used));
+}
+
+void queue_publish(struct queue *queue, u16 count)
+{
 	if (!usable(queue))
 		return;
-	memory_write(queue->used + USED_RING + slot * sizeof(used), &used, sizeof(used));
-	queue->next_used++;
+	queue->next_used += count;
 	put16(queue->used + USED_INDEX, queue->next_used);
+}
+
+void queue_push(struct queue *queue, u16 head, u32 len)
+{
+	queue_place(queue, 0, head, len);
+	queue_publish(queue, 1);
 }
 
 bool queue_interrupts(struct queue *queue)

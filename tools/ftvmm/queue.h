@@ -85,6 +85,10 @@ bool queue_listen(struct queue *queue, u16 known);
 /* This was used, and so many bytes were written. */
 void queue_push(struct queue *queue, u16 head, u32 len);
 
+/* The same for several that the guest must see at once: the nth of them each, then all. */
+void queue_place(struct queue *queue, u16 n, u16 head, u32 len);
+void queue_publish(struct queue *queue, u16 count);
+
 /* Does the guest want to be interrupted for what was used since it was asked last? */
 bool queue_interrupts(struct queue *queue);
 

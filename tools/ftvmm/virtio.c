@@ -374,8 +374,9 @@ static bool load_all(struct virtio *virtio, struct blob *blob)
 	virtio->device_select = blob_get_u32(blob);
 	virtio->driver_select = blob_get_u32(blob);
 	virtio->queue_select = blob_get_u32(blob);
-	if (blob->bad || features != virtio->features || virtio->agreed & ~features ||
-	    virtio->status > 0xff)
+	/* What a guest wants is anything until it is agreed on. */
+	if (blob->bad || features != virtio->features || virtio->status > 0xff ||
+	    (virtio->status & VIRTIO_CONFIG_S_FEATURES_OK && virtio->agreed & ~features))
 		return false;
 	for (i = 0; i < virtio->ops->queues; i++) {
 		if (!load_queue(blob, &virtio->queues[i]))
