@@ -22,6 +22,7 @@ STD	:= -std=gnu11
 $(if $(word 4,$(CURDIR) $(BUILD) $(CACHE)),$(error no folder's name may have a space: $(CURDIR) $(BUILD) $(CACHE)))
 override BUILD := $(abspath $(BUILD))
 export KVMFT_BUILD := $(BUILD)
+export KVMFT_CACHE := $(abspath $(CACHE))
 
 # Files that tests and tools are made of.
 ftctl_src	:= $(wildcard tools/ftctl/*.c)
@@ -55,7 +56,7 @@ help:
 	@echo 'make fuzz SECONDS=600   fuzz decoders and stage, so long each; goes on where it stopped'
 	@echo 'make lint               checkpatch, sparse, shellcheck, warnings, documentation'
 	@echo 'make lab                two hosts with the module loaded, to look around in'
-	@echo 'make clean, distclean   remove what was built; the cached kernel sources too'
+	@echo 'make clean, distclean   remove what was built; what is cached, too'
 
 # --- The module ------------------------------------------------------------
 
@@ -239,4 +240,4 @@ clean:
 	rm -rf $(BUILD)
 
 distclean: clean
-	rm -rf $(CACHE)/linux-source-* $(CACHE)/debug-*
+	rm -rf $(CACHE)/linux-source-* $(CACHE)/debug-* $(CACHE)/userland-*.ext4 $(CACHE)/userland.lock

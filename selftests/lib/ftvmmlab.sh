@@ -18,6 +18,12 @@ make_initrd()
 	"$KVMFT_ROOT/selftests/ftvmm/initrd" "$KVMFT_KERNEL" "$guest_initrd"
 }
 
+# make_userland: a disk with Debian's programs, once and for all runs; prints where it is.
+make_userland()
+{
+	"$KVMFT_ROOT/selftests/ftvmm/userland"
+}
+
 # guest_place HOST: a tap on the service network, and all that the VMM needs.
 guest_place()
 {
