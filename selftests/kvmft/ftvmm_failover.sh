@@ -5,7 +5,8 @@
 # A Linux guest is protected and its VMM is killed at any moment, again and again: it goes on
 # at the other host, and is protected there in turn. Two clients on a third host hold a TCP
 # connection to it all the time and get each of their answers, once and in order; what one
-# of them was told is on the shared disk, and the file system there is clean.
+# of them was told is on the shared disk, and the file system there is clean. One of the guests
+# has memory beyond 4 GiB, the other one huge pages.
 # shellcheck source=../lib/tap.sh
 . "$(dirname "$0")/../lib/tap.sh"
 # shellcheck source=../lib/pairlab.sh
@@ -16,7 +17,7 @@
 . "$(dirname "$0")/../lib/ftvmmlab.sh"
 
 # In sync mode, and in async mode.
-read -r -a KILLS <<<"${KVMFT_KILLS:-3 2}"
+read -r -a KILLS <<<"${KVMFT_KILLS:-6 4}"
 RANDOM=${KVMFT_SEED:-4711}
 
 load_module h1
@@ -84,22 +85,21 @@ killed()
 	goes_on "$1: it writes on" 8
 }
 
-# row KILLS TASK VCPUS MODE [--ft-required]
+# row KILLS TASK VCPUS MODE REQUIRED OPTION...: REQUIRED is --ft-required, or empty.
 row()
 {
-	local kills=$1 here=h1 there=h2 kill
-	shift
-	local name="$3, $2 vcpus${4:+, $4}"
-	local options=("$1" --vcpus "$2" --memory 256M --disk /dev/vda)
+	local kills=$1 mode=$4 required=$5 here=h1 there=h2 kill
+	local name="$4, $3 vcpus, ${*:6}${5:+, $5}"
+	local options=("$2" --vcpus "$3" --disk /dev/vda "${@:6}")
 
-	linux h2 "${options[@]}" --standby "${@:4}"
-	linux h1 "${options[@]}" "${@:4}"
-	if [[ ${4:-} == --ft-required ]]; then
+	linux h2 "${options[@]}" --standby ${required:+"$required"}
+	linux h1 "${options[@]}" ${required:+"$required"}
+	if [[ $required ]]; then
 		check_has "$name: it hasn't run" "$(linux_asks h1 status)" '"exits": 0,'
 	else
 		check "$name: the guest serves" wait_until 90 linux_says h1 serving
 	fi
-	check "$name: it is protected" protect mode "$3"
+	check "$name: it is protected" protect mode "$mode"
 	check "$name: the protected guest serves" wait_until 120 linux_says h1 serving
 	booted=$(up_after h1)
 	client 7
@@ -112,7 +112,7 @@ row()
 		(( kill < kills )) || break
 		linux "$here" "${options[@]}" --standby
 		on "$there" ftctl detach g
-		check "$name, kill $kill: it is protected again" protects "$there" "$here" mode "$3"
+		check "$name, kill $kill: it is protected again" protects "$there" "$here" mode "$mode"
 		read -r here there <<<"$there $here"
 	done
 	is_right "$name: each answer was right" 7
@@ -132,16 +132,20 @@ up_after()
 }
 
 # How long it takes without protection.
-linux h1 serve --vcpus 1 --memory 256M --disk /dev/vda
+linux h1 serve --vcpus 1 --memory 5G --disk /dev/vda
 check "without protection the guest serves" wait_until 90 linux_says h1 serving
 alone=$(up_after h1)
 end_linux h1
 
-row "${KILLS[0]}" serve 1 sync --ft-required
+row "${KILLS[0]}" serve 1 sync --ft-required --memory 5G
 check "boots in $booted ms under protection, and in $alone without" \
 	test "$booted" -gt 0 -a "$booted" -le $((3 * alone))
 check "sync: what was answered is on the disk" in_blocks
 make_files
-row "${KILLS[1]}" files 2 async
+for host in h1 h2; do
+	check "$host has huge pages" on "$host" sh -c \
+		'echo 128 >/proc/sys/vm/nr_hugepages; grep -qx 128 /proc/sys/vm/nr_hugepages'
+done
+row "${KILLS[1]}" files 2 async "" --memory 256M --hugepages
 check "async: what was answered is on the disk, and its file system is clean" in_file
 done_testing

@@ -130,7 +130,10 @@ check "they took $((after - before)) checkpoints" test $((after - before)) -ge 1
 
 # --- Through the guest, and its disk
 
-check_eq "a file comes back as it went there" "same" "$(on h3 python3 -B -c '
+# echoed: a file comes back by TCP as it went there.
+echoed()
+{
+	on h3 python3 -B -c '
 import hashlib, os, socket, sys, threading
 sent = os.urandom(1 << 20)
 sock = socket.create_connection((sys.argv[1], 10), timeout=120)
@@ -142,11 +145,22 @@ got = b""
 while piece := sock.recv(65536):
     got += piece
 same = hashlib.sha256(got).digest() == hashlib.sha256(sent).digest()
-print("same" if same else f"{len(got)} of {len(sent)} bytes, or others")' "$guest_address")"
+print("same" if same else f"{len(got)} of {len(sent)} bytes, or others")' "$guest_address"
+}
+
+if [[ ${KVMFT_NOISE:-} ]]; then
+	for host in h1 h2 h3; do
+		"$LAB" loss $host svc 1%
+	done
+	for host in h1 h2; do
+		"$LAB" loss $host repl 1%
+	done
+fi
 
 for mode in sync async; do
 	on h1 ftctl set g mode $mode
 	for ((n = 1; n <= VERIFIES; n++)); do
+		check_eq "$mode: a file comes back as it went there ($n)" same "$(echoed)"
 		check_eq "$mode: what is read is what was written ($n)" "work: verify ok" \
 			"$(in_guest "work verify /dev/vda $WORK_AT $((${KVMFT_SEED:-1} + n)) 20")"
 	done

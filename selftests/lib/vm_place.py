@@ -22,6 +22,7 @@ import time
 FOLDER = f"/tmp/rows.{os.getpid()}"
 CLASS = "/sys/class/kvmft"
 PAUSE = 0.05
+SCALE = float(os.environ.get("KVMFT_TIME_SCALE", "1"))
 
 
 class Vmm:
@@ -51,7 +52,7 @@ class Vmm:
     def ask(self, line):
         """One question to its control socket."""
         with socket.socket(socket.AF_UNIX) as sock:
-            sock.settimeout(30)
+            sock.settimeout(30 * SCALE)
             try:
                 sock.connect(os.path.join(self.folder, "control"))
                 sock.sendall(line.encode() + b"\n")
