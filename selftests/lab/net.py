@@ -91,8 +91,9 @@ def heal():
 def capture(net, out):
     """Starts a capture of what crosses a network into the file `out`."""
     # "-w -": in a user namespace tcpdump could not give the file away.  No "-p": a
-    # bridge shows what it forwards to the promiscuous only.
-    return subprocess.Popen(["tcpdump", "-Z", "root", "-i", f"br-{net}", "-U",
+    # bridge shows what it forwards to the promiscuous only.  A large buffer: on a busy
+    # machine it isn't its turn for a while, and what is lost looks as if it was never sent.
+    return subprocess.Popen(["tcpdump", "-Z", "root", "-i", f"br-{net}", "-U", "-B", "65536",
                              "--immediate-mode", "-n", "-w", "-"],
                             stdin=subprocess.DEVNULL, stdout=out,
                             stderr=subprocess.PIPE)
