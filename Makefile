@@ -165,6 +165,13 @@ $(BUILD)/selftests/ftvmm/work: selftests/ftvmm/guest/work.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(WARN) $(STD) -static -o $@ $<
 
+# A kernel for it that is nothing but one of flatvmm's guests.
+$(BUILD)/selftests/ftvmm/counter: selftests/ftvmm/counter.S $(addprefix selftests/flat/,layout.h \
+		code.inc counter.inc)
+	@mkdir -p $(@D)
+	$(CC) $(WARN) -Iselftests/flat -nostdlib -static -o $@ $< \
+		-Wl,--oformat=binary,--build-id=none,--section-start=.rodata=0,--entry=0
+
 $(BUILD)/selftests/ftvmm/fuzz: $(ftvmm_fuzz_src) uapi/linux/kvmft.h $(wildcard selftests/ftvmm/*.h \
 		tools/ftvmm/*.h)
 	@mkdir -p $(@D)
@@ -181,7 +188,7 @@ $(BUILD)/selftests/%: selftests/%
 	@cp $< $@
 
 selftests: $(lab_bin) $(test_all) $(BUILD)/selftests/wire/unit $(BUILD)/selftests/flat/flatvmm \
-		$(addprefix $(BUILD)/selftests/ftvmm/,fuzz work) \
+		$(addprefix $(BUILD)/selftests/ftvmm/,fuzz work counter) \
 		$(BUILD)/selftests/bench/plain $(addprefix $(BUILD)/selftests/kselftest/,runner.sh prefix.pl)
 
 # --- Installing ------------------------------------------------------------

@@ -11,6 +11,10 @@ A line is "SEQUENCE VCPU VALUE", the value in hexadecimal. Sequences begin with 
 leave none out. A standby may begin with output that is out already, the same and
 no more than was in its outbox (--duplicates). Values are those that the guest
 must come to (counter), or "number << 8 | errors", without errors (all others).
+
+With --stream the files are what a counter with one vcpu has sent byte by byte: a file may
+begin and end amid a line, but it must reach what was out before. --duplicates may have
+a number for each standby then, "2,0,1"; the last one is also for those that come after.
 """
 
 import argparse
@@ -128,12 +132,94 @@ class Judge:
         return len(self._seen)
 
 
+class Stream:
+    """The same for text that may be cut anywhere; how many lines, whole or not, each
+    file but the first may repeat is in allowed."""
+
+    def __init__(self, counter, allowed):
+        self._counter = counter
+        self._expected = ""
+        self._made = 0
+        self._allowed = allowed
+        self._end = None            # of what is out
+        self.duplicates = 0
+        self.complaints = []
+
+    def _expect(self, length):
+        while len(self._expected) < length:
+            self._made += 1
+            self._expected += f"{self._made} 0 {self._counter.next():x}\n"
+
+    def _place(self, text):
+        """The last place for it: behind what is out, or a repetition of that."""
+        if self._end is None:
+            return 0 if self._expected.startswith(text) else -1
+        return self._expected.rfind(text, 0, self._end + len(text))
+
+    def _fitting(self, text):
+        """How much of a text for which there is no place has one."""
+        good, bad = 0, len(text)
+        while bad - good > 1:
+            middle = (good + bad) // 2
+            if self._place(text[:middle]) < 0:
+                bad = middle
+            else:
+                good = middle
+        return good
+
+    def _misfit(self, path, text):
+        """What there is no place for. Little that fits may do so anywhere."""
+        good = self._fitting(text)
+        line = text.count("\n", 0, good)
+        said = text.split("\n")[line]
+        if line < 2 and self._end is not None:
+            out = self._expected[:self._end].splitlines(True) or [""]
+            wanted = f"after {out[-1]!r}"
+        else:
+            at = self._expected.rfind("\n", 0, self._place(text[:good]) + good) + 1
+            wanted = "instead of " + repr(self._expected[at:].splitlines()[0])
+        self.complaints.append(f"{path}:{line + 1}: {said!r} {wanted}")
+
+    def _again(self, path, begin):
+        """What is out twice."""
+        lines = len(self._expected[begin:self._end].splitlines())
+        self.duplicates += lines
+        if self._allowed and lines > self._allowed[0]:
+            self.complaints.append(f"{path}: {lines} duplicates, "
+                                   f"{self._allowed[0]} were in the outbox")
+        self._allowed = self._allowed[1:] or self._allowed
+
+    def file(self, path):
+        if self.complaints:
+            return
+        with open(path, encoding="ascii", errors="replace") as file:
+            text = file.read()
+        self._expect((self._end or 0) + len(text) + 1)
+        begin = self._place(text)
+        if begin < 0:
+            self._misfit(path, text)
+            return
+        if self._end is not None:
+            self._again(path, begin)
+        behind = (self._end or 0) - (begin + len(text))
+        if behind > 0:
+            self.complaints.append(f"{path}: {behind} bytes more were out before")
+        self._end = begin + len(text)
+
+    def total(self):
+        return self._expected.count("\n", 0, self._end or 0)
+
+
 def judge(args):
-    if args.guest.startswith("counter"):
-        pages = args.pages or 8
-        result = Judge(lambda vcpu: Counter(args.seed, vcpu, pages), args.vcpus, args.duplicates)
+    pages = args.pages or 8
+    # Without --stream one number is for all.
+    allowed = args.duplicates[0] if args.duplicates else None
+    if args.stream:
+        result = Stream(Counter(args.seed, 0, pages), args.duplicates)
+    elif args.guest.startswith("counter"):
+        result = Judge(lambda vcpu: Counter(args.seed, vcpu, pages), args.vcpus, allowed)
     else:
-        result = Judge(lambda vcpu: Numbered(), args.vcpus, args.duplicates)
+        result = Judge(lambda vcpu: Numbered(), args.vcpus, allowed)
     for path in args.files:
         result.file(path)
     for complaint in result.complaints:
@@ -173,6 +259,10 @@ def collect(args):
                              daemon=True).start()
 
 
+def numbers(text):
+    return [int(number) for number in text.split(",")]
+
+
 def main():
     parser = argparse.ArgumentParser(description="judges output of flatvmm")
     commands = parser.add_subparsers(required=True)
@@ -182,7 +272,8 @@ def main():
     command.add_argument("--seed", type=int, default=1)
     command.add_argument("--vcpus", type=int, default=1)
     command.add_argument("--pages", type=int, help="as flatvmm was told")
-    command.add_argument("--duplicates", type=int, help="what the standby has loaded")
+    command.add_argument("--duplicates", type=numbers, help="what the standby has loaded")
+    command.add_argument("--stream", action="store_true", help="files begin and end anywhere")
     command.add_argument("--least", type=int, default=1, help="outputs that there must be")
     command.add_argument("files", nargs="+")
     command = commands.add_parser("collect")

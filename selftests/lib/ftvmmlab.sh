@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# ftvmmlab.sh - for tests with a Linux guest of ftvmm. Behind pairlab.sh, and vmlab.sh
-# if the guest is protected.
+# ftvmmlab.sh - for tests with a guest of ftvmm. Behind pairlab.sh, and vmlab.sh if the
+# guest is protected.
 # shellcheck disable=SC2154	# scratch is pairlab's
 
 # Where the guest is on the service network.
@@ -54,31 +54,47 @@ guest_places()
 	done
 }
 
-# linux HOST WORD OPTIONS...: a guest there, in place of the one before, that does what
-# WORD says (selftests/ftvmm/guest/init).
-linux()
+# ftvmm HOST OPTIONS...: one there, in place of the one before.
+ftvmm()
 {
-	local host=$1 word=$2
-	shift 2
+	local host=$1
+	shift
 	# shellcheck disable=SC2016
 	on "$host" sh -c '
 		end() { pkill -9 -x ftvmm; while pgrep -x ftvmm >/dev/null; do sleep 0.05; done; }
 		end; cd /tmp/vmm || exit
 		rm -f said status console control
-		kernel=$1 initrd=$2 word=$3 address=$4
-		shift 4
 		setsid sh -c "\"\$@\" >said 2>&1 </dev/null; echo \$? >status" sh \
-			./ftvmm --kernel "$kernel" --initrd "$initrd" --net tap0 \
-			--control control --console file:console \
-			--cmdline "console=ttyS0 quiet panic=-1 ip=$address/24 task=$word" "$@" \
+			./ftvmm --control control --console file:console "$@" \
 			>/dev/null 2>&1 </dev/null &
 		for n in $(seq 200); do
 			# It answers when all that can be attached is there.
 			./ftvmm ask control status >/dev/null 2>&1 && pgrep -x -o ftvmm && exit
 			sleep 0.1
 		done
-		cat said; exit 1' sh "${guest_kernel##*/}" "${guest_initrd##*/}" "$word" \
-		"$guest_address" "$@" >"$scratch/vmm_$host"
+		cat said; exit 1' sh "$@" >"$scratch/vmm_$host"
+}
+
+# linux HOST WORD OPTIONS...: a guest there, in place of the one before, that does what
+# WORD says (selftests/ftvmm/guest/init).
+linux()
+{
+	ftvmm "$1" --kernel "${guest_kernel##*/}" --initrd "${guest_initrd##*/}" --net tap0 \
+		--cmdline "console=ttyS0 quiet panic=-1 ip=$guest_address/24 task=$2" "${@:3}"
+}
+
+# counter_place HOST: all that a guest without an operating system needs.
+counter_place()
+{
+	on "$1" sh -ec 'mkdir -p /tmp/vmm; cp "$@" /tmp/vmm' sh \
+		"$KVMFT_BUILD/tools/ftvmm" "$KVMFT_BUILD/selftests/ftvmm/counter"
+}
+
+# counter_guest HOST OPTIONS...: such a one (selftests/ftvmm/counter.S) there, in place of the
+# one before.
+counter_guest()
+{
+	ftvmm "$1" --kernel counter --memory 64M "${@:2}"
 }
 
 # linux_asks HOST COMMAND: its control socket.

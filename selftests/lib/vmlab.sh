@@ -7,6 +7,9 @@
 # processors of whatever else is done in their hosts.
 rest=30000
 
+# Where outputs are.
+outputs=/tmp/vmm/out
+
 # vmm HOST OPTIONS...: a VMM there, in place of the one before.
 vmm()
 {
@@ -99,7 +102,7 @@ let_go()
 # lines HOST: outputs that are out there.
 lines()
 {
-	on "$1" sh -c 'wc -l </tmp/vmm/out 2>/dev/null || echo 0'
+	on "$1" sh -c "wc -l <$outputs 2>/dev/null || echo 0"
 }
 
 more_lines()
@@ -110,8 +113,8 @@ more_lines()
 # judge OPTIONS...: the outputs of h1, then those of h2.
 judge()
 {
-	on h1 cat /tmp/vmm/out >"$scratch/out1"
-	on h2 cat /tmp/vmm/out >"$scratch/out2"
+	on h1 cat "$outputs" >"$scratch/out1"
+	on h2 cat "$outputs" >"$scratch/out2"
 	python3 -B "$KVMFT_ROOT/selftests/lib/flat_judge.py" judge "$@" \
 		"$scratch/out1" "$scratch/out2"
 }
