@@ -149,4 +149,27 @@ over h2
 said=$(judge_pieces)
 check_has "no output: the judge complains" "$said" "1 ${pieces[1]}: "
 check_has "no output: of what is out twice" "$said" "duplicates, ${loaded[0]} were in the outbox"
+# --- A standby that isn't the same
+
+on h2 truncate -s 1M /tmp/vmm/disk
+end_linux h1 h2
+let_go
+wait_until 20 state_is h1 up
+counter_guest h2 --output net,blk,console --standby --disk disk
+counter_guest h1 --output net,blk,console
+check "another standby: it is protected, since its memory and vcpus are alike" protect
+makes_output "another standby: it counts" h1
+end_linux h1
+check "another standby: it is to take over" on h2 ftctl failover g --force
+# shellcheck disable=SC2317
+said_why()
+{
+	on h2 grep -q "the device state can't be loaded: .*; this remains a standby" /tmp/vmm/said
+}
+check "another standby: it says why it doesn't" wait_until 20 said_why
+check_eq "another standby: it is none that was promoted" promoting "$(guest h2 state)"
+check "another standby: nothing leaves" is_quiet h2
+check_eq "another standby: nothing has" 0 "$(lines h2)"
+end_linux h2
+
 done_testing
