@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -22,7 +23,7 @@ struct slot {
 static struct {
 	char *host;
 	u64 size;
-	int memfd, pagemap;
+	int file, pagemap;
 	u64 zero, huge_zero;
 	struct slot slots[5];
 	unsigned int count;
@@ -57,17 +58,34 @@ static void *map_thp(size_t size)
 
 static void *map_memfd(size_t size)
 {
-	memory.memfd = memfd_create("guest", MFD_CLOEXEC);
-	if (memory.memfd < 0 || ftruncate(memory.memfd, size))
+	memory.file = memfd_create("guest", MFD_CLOEXEC);
+	if (memory.file < 0 || ftruncate(memory.file, size))
 		die("memfd");
-	return map(size, MAP_SHARED, memory.memfd);
+	return map(size, MAP_SHARED, memory.file);
+}
+
+/*
+ * Shared memory has a file, too, that whoever may (root) can open by its mapping. It tells
+ * what exists at once, and mincore() looks at page after page of 8 GiB.
+ */
+static void *map_shmem(size_t size)
+{
+	void *host = map(size, MAP_SHARED | MAP_ANONYMOUS, -1);
+	char path[64];
+
+	if (host == MAP_FAILED)
+		return host;
+	snprintf(path, sizeof(path), "/proc/self/map_files/%lx-%lx", (unsigned long)host,
+		 (unsigned long)host + size);
+	memory.file = open(path, O_RDONLY | O_CLOEXEC);
+	return host;
 }
 
 static void *map_backing(size_t size)
 {
 	switch (vmm.options.backing) {
 	case BACKING_SHMEM:
-		return map(size, MAP_SHARED | MAP_ANONYMOUS, -1);
+		return map_shmem(size);
 	case BACKING_MEMFD:
 		return map_memfd(size);
 	case BACKING_THP:
@@ -146,7 +164,7 @@ void memory_make(void)
 {
 	u64 size = vmm.options.memory;
 
-	memory.memfd = -1;
+	memory.file = -1;
 	memory.size = size + HUGE;
 	memory.host = map_backing(memory.size);
 	if (memory.host == MAP_FAILED)
@@ -267,17 +285,17 @@ static void exist_pagemap(u64 offset, u64 pages, u8 *exists)
 	}
 }
 
-static void exist_memfd(u64 offset, u64 pages, u8 *exists)
+static void exist_file(u64 offset, u64 pages, u8 *exists)
 {
 	u64 end = offset + pages * PAGE, at = offset;
 	off_t data, hole;
 
 	memset(exists, 0, pages);
 	while (at < end) {
-		data = lseek(memory.memfd, at, SEEK_DATA);
+		data = lseek(memory.file, at, SEEK_DATA);
 		if (data < 0 && errno == ENXIO)
 			return;
-		hole = data < 0 ? -1 : lseek(memory.memfd, data, SEEK_HOLE);
+		hole = data < 0 ? -1 : lseek(memory.file, data, SEEK_HOLE);
 		if (hole < 0)
 			die("SEEK_DATA");
 		for (at = data; at < (u64)hole && at < end; at += PAGE)
@@ -288,8 +306,8 @@ static void exist_memfd(u64 offset, u64 pages, u8 *exists)
 
 static void exist(u64 offset, u64 pages, u8 *exists)
 {
-	if (memory.memfd >= 0)
-		exist_memfd(offset, pages, exists);
+	if (memory.file >= 0)
+		exist_file(offset, pages, exists);
 	else if (vmm.options.backing != BACKING_SHMEM)
 		exist_pagemap(offset, pages, exists);
 	else if (mincore(memory.host + offset, pages * PAGE, exists))
