@@ -16,6 +16,8 @@
 #define WAIT_US 200
 /* For what comes soon, or never: 10 s and more. */
 #define COMMIT_TRIES 50000
+/* Pages that are sent and received at a time: a packet for each took minutes in some hosts. */
+#define PARCELS 64
 /* An epoch is under way while nothing else begins; but that may be seen too early. */
 #define PARKED_TRIES 500
 
@@ -23,10 +25,15 @@
  * struct head - what the primary says of an epoch
  * @magic: MAGIC.
  * @epoch: The epoch.
- * @pages: How many pages follow, each behind its guest address.
+ * @pages: How many parcels follow: pages with their guest addresses.
  */
 struct head {
 	u64 magic, epoch, pages;
+};
+
+struct parcel {
+	u64 gpa;
+	char page[PAGE];
 };
 
 /**
@@ -52,9 +59,16 @@ static struct {
 	int fd;
 	bool saved, over;
 	char *pages;
+	struct parcel *parcels;
 	u64 *set, *changed, words, told;
+	/* Not under @lock, which is held while pages go over: who asks shall be answered. */
+	pthread_mutex_t counting;
 	struct compare_counts counts;
-} compare = { .lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1 };
+} compare = {
+	.lock = PTHREAD_MUTEX_INITIALIZER,
+	.fd = -1,
+	.counting = PTHREAD_MUTEX_INITIALIZER,
+};
 
 static bool has(const u64 *set, u64 gpa)
 {
@@ -98,7 +112,8 @@ static void make_copy(void)
 	compare.changed = calloc(compare.words, sizeof(u64));
 	compare.pages = mmap(NULL, vmm.gpa_end, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (!compare.set || !compare.changed || compare.pages == MAP_FAILED)
+	compare.parcels = calloc(PARCELS, sizeof(struct parcel));
+	if (!compare.set || !compare.changed || !compare.parcels || compare.pages == MAP_FAILED)
 		die("no memory to compare with");
 }
 
@@ -106,27 +121,42 @@ struct compare_counts compare_counts(void)
 {
 	struct compare_counts counts;
 
-	pthread_mutex_lock(&compare.lock);
+	pthread_mutex_lock(&compare.counting);
 	counts = compare.counts;
-	pthread_mutex_unlock(&compare.lock);
+	pthread_mutex_unlock(&compare.counting);
 	return counts;
+}
+
+static void note_difference(const struct answer *answer)
+{
+	struct compare_counts *counts = &compare.counts;
+
+	if (counts->different++)
+		return;
+	counts->epoch = answer->epoch;
+	counts->gpa = answer->gpa;
+	counts->primary = answer->primary;
+	counts->standby = answer->standby;
 }
 
 static void note(const struct answer *answer)
 {
 	struct compare_counts *counts = &compare.counts;
 
+	pthread_mutex_lock(&compare.counting);
 	counts->epochs++;
 	counts->last = answer->epoch;
 	counts->pages = answer->pages;
-	if (!answer->different)
-		return;
-	if (!counts->different++) {
-		counts->epoch = answer->epoch;
-		counts->gpa = answer->gpa;
-		counts->primary = answer->primary;
-		counts->standby = answer->standby;
-	}
+	if (answer->different)
+		note_difference(answer);
+	pthread_mutex_unlock(&compare.counting);
+}
+
+static void note_lost(void)
+{
+	pthread_mutex_lock(&compare.counting);
+	compare.counts.lost++;
+	pthread_mutex_unlock(&compare.counting);
 }
 
 /* On the primary, one that got lost in async mode is followed by another, which parks us. */
@@ -175,18 +205,29 @@ void compare_saved(void)
 	pthread_mutex_unlock(&compare.lock);
 }
 
+static bool send_parcels(u64 *n)
+{
+	size_t len = *n * sizeof(struct parcel);
+
+	*n = 0;
+	return net_send(compare.fd, compare.parcels, len);
+}
+
 static bool tell(u64 epoch)
 {
 	struct head head = { MAGIC, epoch, count(compare.changed) };
-	u64 gpa;
+	u64 gpa, n = 0;
 
 	if (!net_send(compare.fd, &head, sizeof(head)))
 		return false;
 	for (gpa = next(compare.changed, 0); gpa != NONE; gpa = next(compare.changed, gpa + PAGE)) {
-		if (!net_send(compare.fd, &gpa, sizeof(gpa)) ||
-		    !net_send(compare.fd, compare.pages + gpa, PAGE))
+		compare.parcels[n].gpa = gpa;
+		memcpy(compare.parcels[n++].page, compare.pages + gpa, PAGE);
+		if (n == PARCELS && !send_parcels(&n))
 			return false;
 	}
+	if (!send_parcels(&n))
+		return false;
 	memset(compare.changed, 0, compare.words * sizeof(u64));
 	return true;
 }
@@ -204,7 +245,7 @@ static void ask(u64 epoch)
 		return;
 	}
 	note(&answer);
-	if (compare.counts.epochs == vmm.options.stop_after)
+	if (compare_counts().epochs == vmm.options.stop_after)
 		hold_begin(HOLD_EPOCH);
 }
 
@@ -232,11 +273,12 @@ void compare_committed(u64 ticket)
 		return;
 	/* Without the lock: it may take long if the standby is gone. */
 	committed = wait_committed(ticket);
+	if (!committed) {
+		note_lost();
+		return;
+	}
 	pthread_mutex_lock(&compare.lock);
-	if (committed)
-		ask(ticket);
-	else
-		compare.counts.lost++;
+	ask(ticket);
 	pthread_mutex_unlock(&compare.lock);
 }
 
@@ -300,14 +342,18 @@ static void look(u64 epoch, struct answer *answer)
 }
 
 /* Only one connection is served at a time: a VMM has one primary. */
-static bool take_page(int fd)
+static bool take_parcels(int fd, u64 n)
 {
-	u64 gpa;
+	const struct parcel *parcel = compare.parcels;
 
-	if (!net_receive(fd, &gpa, sizeof(gpa)) || gpa % PAGE || !memory_at(gpa, PAGE) ||
-	    !net_receive(fd, compare.pages + gpa, PAGE))
+	if (!net_receive(fd, compare.parcels, n * sizeof(*parcel)))
 		return false;
-	add(compare.set, gpa);
+	for (; parcel < compare.parcels + n; parcel++) {
+		if (parcel->gpa % PAGE || !memory_at(parcel->gpa, PAGE))
+			return false;
+		memcpy(compare.pages + parcel->gpa, parcel->page, PAGE);
+		add(compare.set, parcel->gpa);
+	}
 	return true;
 }
 
@@ -319,9 +365,12 @@ static void *serve(void *arg)
 
 	while (good && net_receive(fd, &head, sizeof(head)) && head.magic == MAGIC) {
 		struct answer answer = { .epoch = head.epoch };
+		u64 n;
 
-		for (; good && head.pages; head.pages--)
-			good = take_page(fd);
+		for (; good && head.pages; head.pages -= n) {
+			n = head.pages < PARCELS ? head.pages : PARCELS;
+			good = take_parcels(fd, n);
+		}
 		if (!good)
 			break;
 		look(head.epoch, &answer);

@@ -21,8 +21,8 @@ import time
 
 FOLDER = f"/tmp/rows.{os.getpid()}"
 CLASS = "/sys/class/kvmft"
-PAUSE = 0.05
 SCALE = float(os.environ.get("KVMFT_TIME_SCALE", "1"))
+PAUSE = 0.05 * SCALE
 
 
 class Vmm:

@@ -63,6 +63,7 @@ class Place:
         self._answers = {}
         self._changed = threading.Condition()
         command = [LAB, "exec", host] + (["ip", "netns", "exec", netns] if netns else [])
+        command += ["env", f"KVMFT_TIME_SCALE={SCALE:g}"]
         command += ["python3", "-B", os.path.join(LIB, "vm_place.py"), PROGRAM]
         self._process = subprocess.Popen(   # pylint: disable=consider-using-with
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
