@@ -241,7 +241,7 @@ noticed()
 	local mbit
 
 	for mbit in 200 400 100 800 50 300 150 600 75 1200; do
-		slow_link $mbit
+		slow_link "$mbit"
 		wait_until 10 refused && return
 	done
 	false
