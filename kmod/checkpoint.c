@@ -124,6 +124,9 @@ static int copy_due(struct kvmft_sender *sender, struct copied **result, u32 *nu
 	copies = kvmalloc_array(due ?: 1, sizeof(*copies), GFP_KERNEL | __GFP_NOWARN);
 	if (!copies)
 		return -ENOMEM;
+	/* Only tests have it sent by reference, see send_rest(), and see that they notice. */
+	if (kvmft_fault(KVMFT_FAULT_AHEAD_COPIES))
+		due = 0;
 	while (n < due && !err) {
 		count = kvmft_harvest_take(&primary->harvest, &cursor, sender->numbers,
 					   min_t(u64, KVMFT_SENDER_BATCH, due - n));
@@ -217,12 +220,10 @@ static int send_rest(struct kvmft_sender *sender, struct copied *copies, u32 cou
 	int err = 0;
 	u32 i;
 
-	if (copies) {
-		for (i = 0; i < count && !err; i++)
-			err = kvmft_sender_page(sender, copies[i].number, copies[i].page);
-	} else {
+	for (i = 0; i < count && !err; i++)
+		err = kvmft_sender_page(sender, copies[i].number, copies[i].page);
+	if (!err && (!copies || kvmft_fault(KVMFT_FAULT_AHEAD_COPIES)))
 		err = kvmft_sender_due(sender, false);
-	}
 	if (!err && sender->full)
 		err = kvmft_sender_reach_end(sender);
 	err = err ?: kvmft_stream_state(stream, sender->primary->state_pages, state_len);
@@ -267,6 +268,7 @@ int kvmft_checkpoint_send(struct kvmft_sender *sender)
 		} else {
 			put_copies(primary, copies, count);
 			copies = NULL;
+			count = 0;
 			kvmft_harvest_failed(&primary->harvest);
 			state_len = gather_state(primary);
 		}
