@@ -52,8 +52,8 @@ KVMFT_FAULT_POINT(PIN_PAGES, pin_pages)
 KVMFT_FAULT_POINT(RESTORE_STATE, restore_state)
 
 /*
- * Where async mode copies what it sends ahead: an error has it sent by reference, which
- * is wrong, and is noticed.
+ * Where async mode copies what it sends ahead, and what is left when the guest is to go on: an
+ * error has it sent by reference, which is wrong, and is noticed.
  */
 KVMFT_FAULT_POINT(AHEAD_COPIES, ahead_copies)
 
