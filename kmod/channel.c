@@ -211,15 +211,11 @@ void kvmft_channel_lost(struct kvmft_channel *channel, struct kvmft_verdict *ver
 	spin_unlock(&channel->lock);
 }
 
-/**
- * kvmft_channel_say_detach() - tell the other end that a guest isn't attached here
- * @pair: the pair
- * @vm: the guest
- * @reason: why
- */
-void kvmft_channel_say_detach(struct kvmft_pair *pair, u32 vm, u32 reason)
+static void say_detach(struct kvmft_pair *pair, u32 vm, u32 reason, u8 flags)
 {
-	struct kvmft_wire_header header = { .type = KVMFT_WIRE_DETACH, .vm = vm };
+	struct kvmft_wire_header header = {
+		.type = KVMFT_WIRE_DETACH, .flags = flags, .vm = vm,
+	};
 	struct kvmft_wire_notice notice = { .reason = reason };
 	u8 body[KVMFT_WIRE_NOTICE_MAX];
 
@@ -228,12 +224,66 @@ void kvmft_channel_say_detach(struct kvmft_pair *pair, u32 vm, u32 reason)
 	kvmft_pair_send(pair, &header, body);
 }
 
+/**
+ * kvmft_channel_say_detach() - tell the other end that a guest isn't attached here
+ * @pair: the pair
+ * @vm: the guest
+ * @reason: why
+ */
+void kvmft_channel_say_detach(struct kvmft_pair *pair, u32 vm, u32 reason)
+{
+	say_detach(pair, vm, reason, 0);
+}
+
+/**
+ * kvmft_channel_say_released() - tell a source that its sink is gone, and won't take over
+ * @pair: the pair
+ * @vm: the guest
+ */
+void kvmft_channel_say_released(struct kvmft_pair *pair, u32 vm)
+{
+	say_detach(pair, vm, KVMFT_REASON_GONE, KVMFT_WIRE_REPLY);
+}
+
+/**
+ * kvmft_channel_release() - let go of the sink, and wait until it knows
+ * @channel: the channel of a source, attached
+ * @reason: why, &enum kvmft_reason
+ *
+ * Context: the channel's thread
+ *
+ * Return: whether it knows, so that it won't take over
+ */
+bool kvmft_channel_release(struct kvmft_channel *channel, u32 reason)
+{
+	kvmft_channel_say_detach(channel->pair, READ_ONCE(channel->vm), reason);
+	wait_event_interruptible_timeout(channel->wait, READ_ONCE(channel->released) ||
+					 !READ_ONCE(channel->attached) ||
+					 READ_ONCE(channel->stopping),
+					 msecs_to_jiffies(channel->pair->self.timeout_ms));
+	return READ_ONCE(channel->released);
+}
+
+/**
+ * kvmft_channel_keep() - this sink takes over
+ * @channel: the channel
+ *
+ * When it is stopped, the source isn't told that it may go on.
+ */
+void kvmft_channel_keep(struct kvmft_channel *channel)
+{
+	spin_lock(&channel->lock);
+	channel->keeps = true;
+	spin_unlock(&channel->lock);
+}
+
 /*
  * Once, until there is an answer: a sink takes each of them for the news that the
  * source has no connection.
  */
 static void say_attach(struct kvmft_channel *channel)
 {
+	u64 claim = channel->ops->claim ? channel->ops->claim(channel) : 0;
 	struct kvmft_wire_attach attach = { .kind = channel->kind };
 	u8 body[KVMFT_WIRE_ATTACH_LEN];
 	bool asked;
@@ -248,7 +298,7 @@ static void say_attach(struct kvmft_channel *channel)
 		return;
 	strscpy(attach.name, channel->name, sizeof(attach.name));
 	kvmft_wire_put_attach(body, &attach);
-	if (!kvmft_channel_say(channel, KVMFT_WIRE_ATTACH, 0, 0, body, sizeof(body)))
+	if (!kvmft_channel_say(channel, KVMFT_WIRE_ATTACH, claim, 0, body, sizeof(body)))
 		return;
 
 	/* Nobody was asked. */
@@ -375,6 +425,7 @@ static void unpublish_data(struct kvmft_channel *channel, u32 attachment)
 {
 	struct kvmft_conn *offered = NULL;
 	struct kvmft_conn *conn;
+	bool lost;
 
 	spin_lock(&channel->lock);
 	conn = channel->data;
@@ -385,9 +436,12 @@ static void unpublish_data(struct kvmft_channel *channel, u32 attachment)
 	if (channel->source ||
 	    (connects(channel) && channel->attachment == attachment))
 		WRITE_ONCE(channel->attached, false);
+	lost = !channel->attached && !channel->stopping;
 	spin_unlock(&channel->lock);
 	kvmft_conn_put(conn);
 	kvmft_conn_put(offered);
+	if (lost && channel->ops->lost)
+		channel->ops->lost(channel, KVMFT_LOSS_UNKNOWN);
 }
 
 static int channel_thread(void *data)
@@ -493,14 +547,8 @@ int kvmft_channel_start(struct kvmft_channel *channel, struct kvmft_pair *pair,
 	return 0;
 }
 
-/**
- * kvmft_channel_lose() - end the attachment of this session, and what waits for it
- * @channel: the channel
- * @verdict: why, or NULL
- * @stop: the thread is to end, too
- */
-void kvmft_channel_lose(struct kvmft_channel *channel,
-			const struct kvmft_verdict *verdict, bool stop)
+static void lose(struct kvmft_channel *channel, const struct kvmft_verdict *verdict,
+		 enum kvmft_loss loss, bool stop)
 {
 	struct kvmft_conn *data = NULL;
 	struct kvmft_conn *offered;
@@ -524,7 +572,19 @@ void kvmft_channel_lose(struct kvmft_channel *channel,
 		kvmft_conn_cut(data);
 	kvmft_conn_put(data);
 	kvmft_conn_put(offered);
+	if (!stop && channel->ops->lost)
+		channel->ops->lost(channel, loss);
 	wake_up_all(&channel->wait);
+}
+
+/**
+ * kvmft_channel_lose() - end the attachment of this session, and what waits for it
+ * @channel: the channel
+ * @verdict: why, or NULL
+ */
+void kvmft_channel_lose(struct kvmft_channel *channel, const struct kvmft_verdict *verdict)
+{
+	lose(channel, verdict, KVMFT_LOSS_UNKNOWN, false);
 }
 
 /* Whoever took the channel out of the list stops it, so only one does. */
@@ -532,9 +592,11 @@ static void channel_finish(struct kvmft_channel *channel)
 {
 	u32 vm = READ_ONCE(channel->vm);
 
-	if (vm)
+	if (vm && !channel->source && !READ_ONCE(channel->keeps))
+		kvmft_channel_say_released(channel->pair, vm);
+	else if (vm)
 		kvmft_channel_say_detach(channel->pair, vm, KVMFT_REASON_GONE);
-	kvmft_channel_lose(channel, NULL, true);
+	lose(channel, NULL, KVMFT_LOSS_UNKNOWN, true);
 	kthread_stop(channel->thread);
 	complete_all(&channel->ended);
 	kvmft_channel_put(channel);
@@ -609,7 +671,8 @@ void kvmft_channels_down(struct kvmft_pair *pair, const struct kvmft_verdict *ve
 
 	mutex_lock(&pair->channels_lock);
 	list_for_each_entry(channel, &pair->channels, list)
-		kvmft_channel_lose(channel, verdict, false);
+		lose(channel, verdict, verdict->reason == KVMFT_REASON_TIMEOUT ?
+		     KVMFT_LOSS_SILENT : KVMFT_LOSS_UNKNOWN, false);
 	mutex_unlock(&pair->channels_lock);
 }
 

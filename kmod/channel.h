@@ -30,11 +30,35 @@ struct kvmft_channel;
 struct task_struct;
 
 /**
+ * enum kvmft_loss - what is known of a source that isn't attached any more
+ * @KVMFT_LOSS_UNKNOWN: It may come again at once.
+ * @KVMFT_LOSS_SILENT: Nothing was heard of its host within the time-out.
+ * @KVMFT_LOSS_ENDED: It has ended, and lets nothing out any more.
+ */
+enum kvmft_loss {
+	KVMFT_LOSS_UNKNOWN,
+	KVMFT_LOSS_SILENT,
+	KVMFT_LOSS_ENDED,
+};
+
+/**
  * struct kvmft_channel_ops - what a channel's user does
  * @run: Use the data connection; until it fails or kvmft_channel_stopping(). In the
  *	channel's thread.
- * @describe: Of a sink: fill in the answer to ATTACH, with the generation and epoch
- *	last committed. In the control connection's thread; must not wait.
+ * @describe: Of a sink: fill in the answer to ATTACH of a source that claims a
+ *	generation, with the generation and epoch last committed, or why not. In the
+ *	control connection's thread; must not wait.
+ * @claim: Of a source: which generation it claims, see role.h; must not wait. NULL if
+ *	none.
+ * @yield: Of a source: there is another one, it has to stop its guest, for this &enum
+ *	kvmft_reason, since the other one claims this generation. In the control
+ *	connection's thread; must not wait.
+ * @speaks: Of a source: is its sink, as it attached last, the one that might take over? NULL if it
+ *	always is. In the control connection's thread; must not wait.
+ * @lost: Of a sink: the source isn't attached any more. Any thread; must not wait, and may
+ *	come when it is attached again.
+ * @released: Of a sink: the source lets go of it, it mustn't take over any more. Whether that is
+ *	so; false if it is too late. In the control connection's thread; must not wait.
  * @about: LAYOUT or CONFIG came: the reason why the connection is to end, or 0. In the
  *	control connection's thread; must not wait. NULL for those that have none.
  * @lease: Of a source: output may leave until then, CLOCK_BOOTTIME in ns. In the
@@ -44,8 +68,13 @@ struct task_struct;
 struct kvmft_channel_ops {
 	void (*run)(struct kvmft_channel *channel, struct kvmft_conn *conn);
 	void (*describe)(struct kvmft_channel *channel,
-			 struct kvmft_wire_header *header,
+			 u64 claim, struct kvmft_wire_header *header,
 			 struct kvmft_wire_attach *attach);
+	u64 (*claim)(struct kvmft_channel *channel);
+	void (*yield)(struct kvmft_channel *channel, u32 reason, u64 generation);
+	bool (*speaks)(struct kvmft_channel *channel);
+	void (*lost)(struct kvmft_channel *channel, enum kvmft_loss loss);
+	bool (*released)(struct kvmft_channel *channel);
 	enum kvmft_reason (*about)(struct kvmft_channel *channel,
 				   const struct kvmft_wire_header *header,
 				   const u8 *body);
@@ -90,6 +119,8 @@ struct kvmft_outcome {
  * @lock: Protects all that follows.
  * @stopping: Set once, when the channel is being removed.
  * @vm: Its number; that of a sink is 0 without attachment.
+ * @released: Of a source, the other end won't take over any more.
+ * @keeps: Of a sink that goes: it has taken over.
  * @attached: The other end is attached too.
  * @lost: Why it isn't any more; nothing if it is, or was never.
  * @asked: Of a source, the other end owes an answer to ATTACH.
@@ -114,6 +145,8 @@ struct kvmft_channel {
 	spinlock_t lock;	/* what follows */
 	bool stopping;
 	u32 vm;
+	bool released;
+	bool keeps;
 	bool attached;
 	struct kvmft_verdict lost;
 	bool asked;
@@ -136,6 +169,8 @@ bool kvmft_channel_stopping(struct kvmft_channel *channel);
 void kvmft_channel_outcome(struct kvmft_channel *channel,
 			   struct kvmft_outcome *outcome);
 void kvmft_channel_lost(struct kvmft_channel *channel, struct kvmft_verdict *verdict);
+bool kvmft_channel_release(struct kvmft_channel *channel, u32 reason);
+void kvmft_channel_keep(struct kvmft_channel *channel);
 int kvmft_channel_say(struct kvmft_channel *channel, u8 type, u64 generation,
 		      u64 epoch, const u8 *body, u32 len);
 int kvmft_channel_reply(struct kvmft_channel *channel, u8 type, const u8 *body,
@@ -146,8 +181,8 @@ struct kvmft_channel *kvmft_channel_by_name(struct kvmft_pair *pair, u8 kind,
 					    const char *name);
 struct kvmft_channel *kvmft_channel_by_vm(struct kvmft_pair *pair, u32 vm);
 void kvmft_channel_say_detach(struct kvmft_pair *pair, u32 vm, u32 reason);
-void kvmft_channel_lose(struct kvmft_channel *channel,
-			const struct kvmft_verdict *verdict, bool stop);
+void kvmft_channel_say_released(struct kvmft_pair *pair, u32 vm);
+void kvmft_channel_lose(struct kvmft_channel *channel, const struct kvmft_verdict *verdict);
 
 /* For link and listener. */
 void kvmft_channels_up(struct kvmft_pair *pair);

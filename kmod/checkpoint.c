@@ -168,16 +168,24 @@ void kvmft_checkpoint_done(struct kvmft_sender *sender)
 {
 	struct kvmft_primary *primary = sender->primary;
 	struct kvmft_vm *vm = &primary->vm;
+	bool changed;
 
 	kvmft_harvest_acked(&primary->harvest);
 	kvmft_vm_count(vm, KVMFT_A_COUNTER_COMMITTED, 1);
-	kvmft_vm_enter(vm, KVMFT_VM_PROTECTED, NULL);
-	kvmft_primary_area(primary, KVMFT_AREA_PROTECTED);
-
 	spin_lock(&vm->lock);
+	/* It is to go on without it, or not at all. */
+	if (primary->decided != sender->decided) {
+		spin_unlock(&vm->lock);
+		return;
+	}
+	changed = kvmft_vm_move(vm, KVMFT_VM_PROTECTED, NULL);
+	if (!primary->closed)
+		WRITE_ONCE(vm->vmm->area->state, KVMFT_AREA_PROTECTED);
 	primary->committed = primary->epoch;
 	WRITE_ONCE(primary->synced, true);
-	primary->owed = false;
+	primary->solo = false;
+	/* Only another epoch tells the standby that output waits for it from here on. */
+	WRITE_ONCE(primary->owed, sender->full);
 	WRITE_ONCE(primary->flying, false);
 	/* Who reads it knows that all that it covers is safe. */
 	smp_store_release(&vm->vmm->area->committed, primary->committed);
@@ -186,6 +194,8 @@ void kvmft_checkpoint_done(struct kvmft_sender *sender)
 	if (primary->checkpoint >= KVMFT_CHECKPOINT_READY)
 		WRITE_ONCE(primary->checkpoint, KVMFT_CHECKPOINT_DONE);
 	spin_unlock(&vm->lock);
+	if (changed)
+		kvmft_vm_moved(vm, KVMFT_VM_PROTECTED, NULL);
 	sender->begun = false;
 	sender->full = false;
 	sender->refusals = 0;
@@ -261,6 +271,8 @@ int kvmft_checkpoint_send(struct kvmft_sender *sender)
 	err = kvmft_sender_begin(sender);
 	if (err)
 		return err;
+	if (sender->full)
+		kvmft_sender_enter(sender, KVMFT_VM_SYNCING, NULL);
 	/* Without the memory for copies, this one is as in sync mode. */
 	if (async && !copy_due(sender, &copies, &count)) {
 		if (!copy_state(primary, state_len)) {

@@ -6,6 +6,19 @@
 #include "channel.h"
 #include "compat.h"
 #include "control.h"
+#include "role.h"
+
+/* Two sources of a guest: who isn't to run is told, or stops its own. */
+static u32 meet(struct kvmft_channel *channel, u64 theirs, u64 *mine)
+{
+	u32 to_them, to_us;
+
+	*mine = channel->ops->claim ? channel->ops->claim(channel) : KVMFT_CLAIM_NONE;
+	to_us = kvmft_role_meet(*mine, theirs, &to_them);
+	if (to_us && channel->ops->yield)
+		channel->ops->yield(channel, to_us, theirs);
+	return to_them;
+}
 
 /* The other end's source is attached: are we its sink? */
 static enum kvmft_reason on_attach_request(struct kvmft_pair *pair,
@@ -24,7 +37,7 @@ static enum kvmft_reason on_attach_request(struct kvmft_pair *pair,
 	bool they_listen = request->vm & KVMFT_LISTEN_VM;
 
 	/* The number must be one of theirs. */
-	if (they_listen == we_listen)
+	if (they_listen == we_listen || request->generation > KVMFT_WIRE_NUMBER_MAX)
 		return KVMFT_REASON_PROTOCOL;
 
 	attach->reason = KVMFT_REASON_NO_VM;
@@ -51,7 +64,9 @@ static enum kvmft_reason on_attach_request(struct kvmft_pair *pair,
 
 		/* Nothing that came on it is committed after this. */
 		attach->reason = 0;
-		channel->ops->describe(channel, &header, attach);
+		channel->ops->describe(channel, request->generation, &header, attach);
+	} else if (channel && channel->source) {
+		attach->reason = meet(channel, request->generation, &header.generation);
 	}
 	kvmft_wire_put_attach(body, attach);
 	/* The answer leaves before the connection that it permits. */
@@ -79,6 +94,8 @@ static enum kvmft_reason on_attach(struct kvmft_pair *pair,
 			return KVMFT_REASON_PROTOCOL;
 		return on_attach_request(pair, header, &attach);
 	}
+	if (header->generation > KVMFT_WIRE_NUMBER_MAX || header->epoch > KVMFT_WIRE_NUMBER_MAX)
+		return KVMFT_REASON_PROTOCOL;
 
 	mutex_lock(&pair->channels_lock);
 	channel = kvmft_channel_by_vm(pair, header->vm);
@@ -90,13 +107,17 @@ static enum kvmft_reason on_attach(struct kvmft_pair *pair,
 			channel->refused = attach.reason;
 		if (asked && !attach.reason && !channel->data) {
 			WRITE_ONCE(channel->attached, true);
-		memset(&channel->lost, 0, sizeof(channel->lost));
+			memset(&channel->lost, 0, sizeof(channel->lost));
 			channel->attachment++;
 			memset(&channel->outcome, 0, sizeof(channel->outcome));
 			channel->outcome.acked_generation = header->generation;
 			channel->outcome.acked_epoch = header->epoch;
 		}
 		spin_unlock(&channel->lock);
+		if (asked && channel->ops->yield &&
+		    (attach.reason == KVMFT_REASON_SUPERSEDED ||
+		     attach.reason == KVMFT_REASON_RIVAL))
+			channel->ops->yield(channel, attach.reason, header->generation);
 		wake_up_all(&channel->wait);
 	}
 	mutex_unlock(&pair->channels_lock);
@@ -164,21 +185,43 @@ static enum kvmft_reason on_outcome(struct kvmft_channel *channel,
 	return 0;
 }
 
-/* The other end isn't attached any more. */
-static enum kvmft_reason on_detach(struct kvmft_channel *channel,
+/*
+ * The other end isn't attached any more. A source that lets go waits until its sink knows
+ * that it isn't to take over; one that has done that already doesn't say that it does.
+ */
+static enum kvmft_reason on_detach(struct kvmft_pair *pair, struct kvmft_channel *channel,
 				   const struct kvmft_wire_header *header,
 				   const u8 *body)
 {
 	struct kvmft_verdict verdict = { 0 };
 	struct kvmft_wire_notice notice;
 	enum kvmft_reason reason;
+	bool asked = false;
 
 	reason = kvmft_wire_get_notice(body, header->body, &notice);
-	if (!reason && channel) {
-		kvmft_judge_quoting(&verdict, notice.reason, notice.text);
-		kvmft_channel_lose(channel, &verdict, false);
+	if (reason || !channel)
+		return reason;
+	if (header->flags & KVMFT_WIRE_REPLY) {
+		if (!channel->source)
+			return KVMFT_REASON_PROTOCOL;
+		asked = READ_ONCE(channel->asked);
+		/* It stays so until the next commit, however often we attach. */
+		if (!channel->ops->speaks || channel->ops->speaks(channel))
+			WRITE_ONCE(channel->released, true);
 	}
-	return reason;
+	/* That is for another answer. */
+	if (asked)
+		return 0;
+	kvmft_judge_quoting(&verdict, notice.reason, notice.text);
+	kvmft_channel_lose(channel, &verdict);
+	if (channel->source)
+		return 0;
+	/* Nothing is committed after this; if it takes over, the source mustn't wait. */
+	if (channel->ops->released(channel))
+		kvmft_channel_say_released(pair, header->vm);
+	else
+		kvmft_channel_say_detach(pair, header->vm, KVMFT_REASON_GONE);
+	return 0;
 }
 
 /* Those that only guests use are judged, and answered by who has none. */
@@ -232,17 +275,22 @@ enum kvmft_reason kvmft_control_frame(struct kvmft_pair *pair,
 		reason = on_outcome(channel, header, body);
 		break;
 	case KVMFT_WIRE_DETACH:
-		reason = on_detach(channel, header, body);
+		reason = on_detach(pair, channel, header, body);
 		break;
 	default:
 		reason = check_guest_frame(header, body);
 		if (reason)
 			break;
+		if (header->type == KVMFT_WIRE_VMM_GONE && channel &&
+		    channel->ops->lost) {
+			channel->ops->lost(channel, KVMFT_LOSS_ENDED);
+			break;
+		}
 		if (channel && channel->ops->about &&
 		    (header->type == KVMFT_WIRE_LAYOUT ||
 		     header->type == KVMFT_WIRE_CONFIG))
 			reason = channel->ops->about(channel, header, body);
-		else
+		else if (!channel)
 			kvmft_channel_say_detach(pair, header->vm, KVMFT_REASON_NO_VM);
 		break;
 	}

@@ -139,9 +139,12 @@ static int wait_for_attachment(struct kvmft_vmm *vmm)
 
 static int hook_once(struct kvmft_vmm *vmm, struct kvmft_hook *hook)
 {
-	struct kvmft_vm *vm = kvmft_vms_of(vmm);
+	struct kvmft_vm *vm;
 	int index, err;
 
+	if (READ_ONCE(vmm->condemned))
+		return -ESTALE;
+	vm = kvmft_vms_of(vmm);
 	if (!vm) {
 		if (READ_ONCE(vmm->waits))
 			return wait_for_attachment(vmm) ?: -EAGAIN;
@@ -180,6 +183,8 @@ static long do_hook(struct kvmft_vmm *vmm, void __user *argument)
 	do {
 		err = hook_once(vmm, &hook);
 		cond_resched();
+		if (fatal_signal_pending(current))
+			err = err == -EAGAIN ? -EINTR : err;
 	} while (err == -EAGAIN);
 	if (err)
 		return err;
@@ -208,7 +213,7 @@ static bool settled(void *context)
 	awaited->vmm->seen = awaited->vmm->changes;
 	spin_unlock(&awaited->vmm->lock);
 	/* A guest that isn't attached any more has no tickets. */
-	if (!awaited->ticket || !awaited->vm ||
+	if (!awaited->vm ||
 	    READ_ONCE(awaited->vmm->guest) != awaited->vm)
 		awaited->may = 1;
 	else
@@ -231,6 +236,9 @@ static long do_wait(struct kvmft_vmm *vmm, const void __user *argument)
 	err = kvmft_park_sleep(vmm, settled, &awaited,
 			       jiffies + msecs_to_jiffies(wait.timeout_ms));
 	kvmft_vm_put(awaited.vm);
+	/* Its guest isn't attached any more, but that permits nothing. */
+	if (READ_ONCE(vmm->condemned))
+		return -ESTALE;
 	if (err)
 		return err == -ETIMEDOUT ? -EAGAIN : err;
 	return min(awaited.may, 0);
@@ -240,7 +248,8 @@ static bool not_parked(void *context)
 {
 	struct kvmft_vmm *vmm = context;
 
-	return !READ_ONCE(vmm->area->park) || READ_ONCE(vmm->dead);
+	return !READ_ONCE(vmm->area->park) || READ_ONCE(vmm->dead) ||
+	       READ_ONCE(vmm->condemned);
 }
 
 /* Nobody else may be left to notice that it takes too long. */
@@ -264,6 +273,8 @@ static long do_device(struct kvmft_vmm *vmm, unsigned long argument)
 	case 1:
 		for (;;) {
 			err = kvmft_park_sleep(vmm, not_parked, vmm, jiffies + HZ);
+			if (!err && READ_ONCE(vmm->condemned))
+				return -ESTALE;
 			if (err != -ETIMEDOUT)
 				return err;
 			still_parked(vmm);

@@ -133,6 +133,7 @@ static enum kvmft_reason standby_full(struct kvmft_intake *intake)
 	may = standby->phase == KVMFT_STANDBY_WAIT;
 	if (may) {
 		standby->torn = true;
+		standby->sure = false;
 		standby->copied = 0;
 	}
 	spin_unlock(&vm->lock);
@@ -268,7 +269,27 @@ static void standby_refused(struct kvmft_intake *intake)
 
 static u64 standby_lease(struct kvmft_intake *intake)
 {
-	return (u64)intake->channel.pair->self.timeout_ms * NSEC_PER_MSEC / 2;
+	return kvmft_standby_lease(of_intake(intake));
+}
+
+static u32 standby_attached(struct kvmft_intake *intake, u64 claim)
+{
+	return kvmft_standby_attached(of_intake(intake), claim);
+}
+
+static void standby_parted(struct kvmft_intake *intake, enum kvmft_loss loss)
+{
+	kvmft_standby_parted(of_intake(intake), loss);
+}
+
+static bool standby_released(struct kvmft_intake *intake)
+{
+	return kvmft_standby_released(of_intake(intake));
+}
+
+static void standby_seal(struct kvmft_intake *intake)
+{
+	kvmft_standby_seal(of_intake(intake), intake->stage.full);
 }
 
 /* Exchanges the pages of the last state for those of this one. */
@@ -376,9 +397,13 @@ const struct kvmft_intake_ops kvmft_incoming_ops = {
 	.prepare = standby_prepare,
 	.refused = standby_refused,
 	.lease = standby_lease,
+	.seal = standby_seal,
 	.commit = standby_commit,
 	.apply = standby_apply,
 	.applied = standby_applied,
+	.attached = standby_attached,
+	.parted = standby_parted,
+	.released = standby_released,
 	.about = standby_about,
 	.lost = standby_lost,
 	.release = standby_intake_release,

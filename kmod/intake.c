@@ -31,7 +31,7 @@ static void intake_publish(struct kvmft_intake *intake)
 	spin_unlock(&intake->lock);
 }
 
-static void intake_describe(struct kvmft_channel *channel,
+static void intake_describe(struct kvmft_channel *channel, u64 claim,
 			    struct kvmft_wire_header *header,
 			    struct kvmft_wire_attach *attach)
 {
@@ -42,6 +42,25 @@ static void intake_describe(struct kvmft_channel *channel,
 	header->epoch = intake->committed_epoch;
 	spin_unlock(&intake->lock);
 	attach->ceiling = intake->stage.ceiling;
+	if (intake->ops->attached)
+		attach->reason = intake->ops->attached(intake, claim);
+	if (attach->reason)
+		attach->ceiling = 0;
+}
+
+static void intake_parted(struct kvmft_channel *channel, enum kvmft_loss loss)
+{
+	struct kvmft_intake *intake = to_intake(channel);
+
+	if (intake->ops->parted)
+		intake->ops->parted(intake, loss);
+}
+
+static bool intake_released(struct kvmft_channel *channel)
+{
+	struct kvmft_intake *intake = to_intake(channel);
+
+	return !intake->ops->released || intake->ops->released(intake);
 }
 
 /* Some reasons cost the epoch, others the connection. */
@@ -103,6 +122,9 @@ static int on_begin(struct kvmft_intake *intake, struct kvmft_conn *conn)
 	u32 reason;
 
 	reason = kvmft_wire_get_begin(kvmft_conn_body(conn), header->body, &begin);
+	if (!reason && (header->generation > KVMFT_WIRE_NUMBER_MAX ||
+			header->epoch > KVMFT_WIRE_NUMBER_MAX))
+		reason = KVMFT_REASON_PROTOCOL;
 	if (!reason)
 		reason = kvmft_stage_begin(stage, header->generation,
 					   header->epoch,
@@ -196,6 +218,8 @@ static bool intake_commit(struct kvmft_intake *intake, struct kvmft_conn *conn)
 	/* Cut comes first, then intake_describe() takes the lock. */
 	wanted = !READ_ONCE(conn->cut);
 	if (wanted) {
+		if (intake->ops->seal)
+			intake->ops->seal(intake);
 		kvmft_stage_commit(&intake->stage);
 		intake->committed_generation = intake->stage.committed_generation;
 		intake->committed_epoch = intake->stage.committed_epoch;
@@ -347,6 +371,8 @@ static enum kvmft_reason intake_about(struct kvmft_channel *channel,
 static const struct kvmft_channel_ops intake_channel_ops = {
 	.run = intake_run,
 	.describe = intake_describe,
+	.lost = intake_parted,
+	.released = intake_released,
 	.about = intake_about,
 	.release = intake_release,
 };

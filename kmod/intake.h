@@ -26,11 +26,17 @@ struct kvmft_intake;
  *	where they belong already.
  * @refused: The epoch is thrown away after all, after prepare() or place().
  * @lease: For how many ns, from the stamp of COMMIT, its output may leave.
+ * @seal: The epoch is about to be committed: note what that means. Under the lock, and
+ *	not for an epoch of a source that has attached anew or let go. NULL if nothing.
  * @commit: The epoch is committed; take its state. Can't fail either.
  * @apply: See kvmft_stage_apply_fn; the context is the intake.
  * @applied: All of it is applied.
  * @lost: The source's connection has ended, or it never sent what it began.
- * @about: As of &struct kvmft_channel_ops.
+ * @attached: A source that claims this generation is attached: 0, or the reason why it
+ *	can't be. NULL if any can.
+ * @parted: As lost of &struct kvmft_channel_ops; NULL if nobody wants to know.
+ * @released: As of &struct kvmft_channel_ops; NULL if nothing takes over anyway.
+ * @about: The same.
  * @release: The last reference is gone.
  */
 struct kvmft_intake_ops {
@@ -39,10 +45,14 @@ struct kvmft_intake_ops {
 	u32 (*prepare)(struct kvmft_intake *intake);
 	void (*refused)(struct kvmft_intake *intake);
 	u64 (*lease)(struct kvmft_intake *intake);
+	void (*seal)(struct kvmft_intake *intake);
 	void (*commit)(struct kvmft_intake *intake);
 	kvmft_stage_apply_fn apply;
 	void (*applied)(struct kvmft_intake *intake);
 	void (*lost)(struct kvmft_intake *intake, const struct kvmft_verdict *verdict);
+	u32 (*attached)(struct kvmft_intake *intake, u64 claim);
+	void (*parted)(struct kvmft_intake *intake, enum kvmft_loss loss);
+	bool (*released)(struct kvmft_intake *intake);
 	enum kvmft_reason (*about)(struct kvmft_intake *intake,
 				   const struct kvmft_wire_header *header,
 				   const u8 *body);

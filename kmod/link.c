@@ -49,6 +49,17 @@ struct session {
 	u64 stamp_at;
 };
 
+/* The peer counts from its stamp, which is no later than when that came. */
+static void note_lease(struct session *session, u64 lease)
+{
+	struct kvmft_pair *pair = session->pair;
+
+	spin_lock(&pair->lock);
+	if (lease)
+		pair->granted = max(pair->granted, session->stamp_at + lease);
+	spin_unlock(&pair->lock);
+}
+
 static int send_heartbeat(struct session *session)
 {
 	struct kvmft_wire_header header = {
@@ -65,6 +76,7 @@ static int send_heartbeat(struct session *session)
 	u8 body[KVMFT_WIRE_HEARTBEAT_LEN];
 
 	kvmft_wire_put_heartbeat(body, &beat);
+	note_lease(session, beat.lease);
 	return kvmft_conn_send(session->conn, &header, body, NULL);
 }
 

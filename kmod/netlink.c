@@ -129,8 +129,8 @@ static const struct genl_ops kvmft_ops[] = {
 	{
 		.cmd = KVMFT_CMD_VM_DETACH,
 		.doit = kvmft_vm_detach_doit,
-		.policy = kvmft_vm_name_policy,
-		.maxattr = ARRAY_SIZE(kvmft_vm_name_policy) - 1,
+		.policy = kvmft_vm_force_policy,
+		.maxattr = ARRAY_SIZE(kvmft_vm_force_policy) - 1,
 	},
 	{
 		.cmd = KVMFT_CMD_VM_GET,
@@ -148,8 +148,14 @@ static const struct genl_ops kvmft_ops[] = {
 	{
 		.cmd = KVMFT_CMD_VM_FAILOVER,
 		.doit = kvmft_vm_failover_doit,
-		.policy = kvmft_vm_failover_policy,
-		.maxattr = ARRAY_SIZE(kvmft_vm_failover_policy) - 1,
+		.policy = kvmft_vm_force_policy,
+		.maxattr = ARRAY_SIZE(kvmft_vm_force_policy) - 1,
+	},
+	{
+		.cmd = KVMFT_CMD_VM_SOLO,
+		.doit = kvmft_vm_solo_doit,
+		.policy = kvmft_vm_name_policy,
+		.maxattr = ARRAY_SIZE(kvmft_vm_name_policy) - 1,
 	},
 };
 

@@ -51,7 +51,8 @@ const struct nla_policy kvmft_vm_attach_policy[KVMFT_A_VM_MAX + 1] = {
 	[KVMFT_A_VM_CONVERGE] = { .type = NLA_FLAG },
 	[KVMFT_A_VM_CEILING] = NLA_POLICY_FULL_RANGE(NLA_U64, &ceiling_range),
 	[KVMFT_A_VM_FORCE] = NOT_HERE,
-	[KVMFT_A_VM_STATE ... KVMFT_A_VM_MAX] = ANSWER_ONLY,
+	[KVMFT_A_VM_STATE ... KVMFT_A_VM_PAD] = ANSWER_ONLY,
+	[KVMFT_A_VM_PROMOTE] = NLA_POLICY_RANGE(NLA_U32, KVMFT_VM_AUTO, KVMFT_VM_ASK),
 };
 
 const struct nla_policy kvmft_vm_name_policy[KVMFT_A_VM_MAX + 1] = {
@@ -68,10 +69,11 @@ const struct nla_policy kvmft_vm_set_policy[KVMFT_A_VM_MAX + 1] = {
 	[KVMFT_A_VM_MODE] = NLA_POLICY_RANGE(NLA_U32, KVMFT_VM_SYNC, KVMFT_VM_ASYNC),
 	[KVMFT_A_VM_PID ... KVMFT_A_VM_MSRS] = NOT_HERE,
 	[KVMFT_A_VM_CONVERGE] = { .type = NLA_FLAG },
-	[KVMFT_A_VM_CEILING ... KVMFT_A_VM_MAX] = NOT_HERE,
+	[KVMFT_A_VM_CEILING ... KVMFT_A_VM_PAD] = NOT_HERE,
+	[KVMFT_A_VM_PROMOTE] = NLA_POLICY_RANGE(NLA_U32, KVMFT_VM_AUTO, KVMFT_VM_ASK),
 };
 
-const struct nla_policy kvmft_vm_failover_policy[KVMFT_A_VM_MAX + 1] = {
+const struct nla_policy kvmft_vm_force_policy[KVMFT_A_VM_MAX + 1] = {
 	[KVMFT_A_VM_NAME] = { .type = NLA_NUL_STRING, .len = KVMFT_VM_NAME_MAX },
 	[KVMFT_A_VM_PAIR ... KVMFT_A_VM_CEILING] = NOT_HERE,
 	[KVMFT_A_VM_FORCE] = { .type = NLA_FLAG },
@@ -223,6 +225,8 @@ static int put_what(struct sk_buff *skb, struct kvmft_vm *vm)
 	    nla_put_string(skb, KVMFT_A_VM_PAIR, vm->pair->self.name) ||
 	    nla_put_u32(skb, KVMFT_A_VM_ROLE, vm->role) ||
 	    (progress.mode && nla_put_u32(skb, KVMFT_A_VM_MODE, progress.mode)) ||
+	    (progress.promote &&
+	     nla_put_u32(skb, KVMFT_A_VM_PROMOTE, progress.promote)) ||
 	    nla_put_u32(skb, KVMFT_A_VM_PID, vm->pid) ||
 	    nla_put_u32(skb, KVMFT_A_VM_STATE, state) ||
 	    (verdict.reason && nla_put_u32(skb, KVMFT_A_VM_REASON, verdict.reason)) ||
@@ -317,6 +321,14 @@ int kvmft_vm_attach_doit(struct sk_buff *skb, struct genl_info *info)
 	if (attrs[KVMFT_A_VM_PID])
 		config.pid = nla_get_u32(attrs[KVMFT_A_VM_PID]);
 	config.converge = attrs[KVMFT_A_VM_CONVERGE];
+	config.promote = KVMFT_VM_AUTO;
+	if (attrs[KVMFT_A_VM_PROMOTE])
+		config.promote = nla_get_u32(attrs[KVMFT_A_VM_PROMOTE]);
+	if (attrs[KVMFT_A_VM_PROMOTE] && config.role != KVMFT_VM_STANDBY) {
+		NL_SET_ERR_MSG_ATTR(info->extack, attrs[KVMFT_A_VM_PROMOTE],
+				    "only a standby is promoted; leave it out, or say it on the other host");
+		return -EINVAL;
+	}
 	err = take_files(info, &config) ?: attach(info, &config);
 	put_files(&config);
 	return err;
@@ -337,12 +349,20 @@ int kvmft_vm_detach_doit(struct sk_buff *skb, struct genl_info *info)
 	err = kvmft_netlink_may_change(skb, info->extack) ?: read_name(info, &name);
 	if (err)
 		return err;
-	return kvmft_vms_detach(genl_info_net(info), name) ? no_such_guest(info) : 0;
+	err = kvmft_vms_detach(genl_info_net(info), name, info->attrs[KVMFT_A_VM_FORCE]);
+	if (err == -ENOENT)
+		return no_such_guest(info);
+	if (err == -ENOTCONN)
+		NL_SET_ERR_MSG(info->extack,
+			       "its standby can't be told, and may take over; make sure that it doesn't, and say KVMFT_A_VM_FORCE (--force)");
+	if (err == -EBUSY)
+		NL_SET_ERR_MSG(info->extack,
+			       "it takes over just now; wait until it is solo, or say KVMFT_A_VM_FORCE (--force) to have it run on unattached");
+	return err;
 }
 
-int kvmft_vm_set_doit(struct sk_buff *skb, struct genl_info *info)
+int kvmft_vm_solo_doit(struct sk_buff *skb, struct genl_info *info)
 {
-	struct nlattr *mode = info->attrs[KVMFT_A_VM_MODE];
 	struct kvmft_vm *vm;
 	const char *name;
 	int err;
@@ -353,10 +373,39 @@ int kvmft_vm_set_doit(struct sk_buff *skb, struct genl_info *info)
 	vm = kvmft_vms_find(genl_info_net(info), name);
 	if (!vm)
 		return no_such_guest(info);
-	err = vm->ops->set(vm, mode ? nla_get_u32(mode) : 0,
-			   info->attrs[KVMFT_A_VM_CONVERGE]);
+	err = vm->ops->alone ? vm->ops->alone(vm) : -EOPNOTSUPP;
 	if (err == -EOPNOTSUPP)
-		NL_SET_ERR_MSG(info->extack, "this host has the standby; ask the primary's");
+		NL_SET_ERR_MSG(info->extack,
+			       "this host has the standby; to have it take over: failover");
+	else if (err == -EBUSY)
+		NL_SET_ERR_MSG(info->extack, "it isn't held");
+	kvmft_vm_put(vm);
+	return err;
+}
+
+int kvmft_vm_set_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct nlattr *mode = info->attrs[KVMFT_A_VM_MODE];
+	struct nlattr *promote = info->attrs[KVMFT_A_VM_PROMOTE];
+	struct kvmft_vm_changes changes = {
+		.mode = mode ? nla_get_u32(mode) : 0,
+		.converge = info->attrs[KVMFT_A_VM_CONVERGE],
+		.promote = promote ? nla_get_u32(promote) : 0,
+	};
+	struct kvmft_vm *vm;
+	const char *name;
+	int err;
+
+	err = kvmft_netlink_may_change(skb, info->extack) ?: read_name(info, &name);
+	if (err)
+		return err;
+	vm = kvmft_vms_find(genl_info_net(info), name);
+	if (!vm)
+		return no_such_guest(info);
+	err = vm->ops->set(vm, &changes);
+	if (err == -EOPNOTSUPP)
+		NL_SET_ERR_MSG(info->extack,
+			       "mode and convergence are the primary's, how it is promoted is the standby's; ask the other host");
 	kvmft_vm_put(vm);
 	return err;
 }
@@ -379,9 +428,9 @@ int kvmft_vm_failover_doit(struct sk_buff *skb, struct genl_info *info)
 	if (!vm)
 		return no_such_guest(info);
 	if (vm->role == KVMFT_VM_STANDBY) {
-		err = kvmft_standby_promote(vm);
+		err = kvmft_standby_promote(vm, KVMFT_REASON_NONE);
 		if (err == -EBUSY)
-			NL_SET_ERR_MSG(info->extack, "it is promoted already, or can't be");
+			NL_SET_ERR_MSG(info->extack, "it is taking over already, or can't");
 		else if (err == -ENODATA)
 			NL_SET_ERR_MSG(info->extack,
 				       "it has no committed epoch yet; only a protected guest can fail over");

@@ -26,7 +26,31 @@ bool kvmft_sender_over(struct kvmft_sender *sender)
 	struct kvmft_channel *channel = &sender->primary->channel;
 
 	return kvmft_channel_stopping(channel) || !READ_ONCE(channel->attached) ||
-	       READ_ONCE(sender->primary->closed) || sender->stream->broken;
+	       READ_ONCE(sender->primary->closed) || READ_ONCE(sender->primary->fenced) ||
+	       kvmft_primary_dropping(sender->primary) || sender->stream->broken ||
+	       READ_ONCE(sender->primary->decided) != sender->decided;
+}
+
+/**
+ * kvmft_sender_enter() - note how it is with the guest, as far as the sender knows
+ * @sender: the sender
+ * @state: &enum kvmft_vm_state
+ * @verdict: why, or NULL
+ *
+ * Somebody who has decided meanwhile knows better.
+ */
+void kvmft_sender_enter(struct kvmft_sender *sender, u32 state,
+			const struct kvmft_verdict *verdict)
+{
+	struct kvmft_primary *primary = sender->primary;
+	bool changed = false;
+
+	spin_lock(&primary->vm.lock);
+	if (primary->decided == sender->decided)
+		changed = kvmft_vm_move(&primary->vm, state, verdict);
+	spin_unlock(&primary->vm.lock);
+	if (changed)
+		kvmft_vm_moved(&primary->vm, state, verdict);
 }
 
 /**
@@ -46,8 +70,12 @@ int kvmft_sender_begin(struct kvmft_sender *sender)
 	spin_lock(&primary->vm.lock);
 	epoch = ++primary->epoch;
 	vmm->epoch = epoch;
+	vmm->generation = primary->generation;
 	WRITE_ONCE(vmm->area->epoch, epoch);
 	WRITE_ONCE(vmm->area->generation, primary->generation);
+	/* With the commit the standby may take over; but not if it is being let go. */
+	if (primary->decided == sender->decided)
+		WRITE_ONCE(primary->channel.released, false);
 	spin_unlock(&primary->vm.lock);
 	kvmft_vm_count(&primary->vm, KVMFT_A_COUNTER_BEGUN, 1);
 	kvmft_stream_reset(sender->stream, primary->generation, epoch);
@@ -153,17 +181,19 @@ int kvmft_sender_get(struct kvmft_sender *sender, u32 count)
 	return got < 0 ? got : 0;
 }
 
-/* The guest's memory or its VMM isn't there: no link can help. */
+/*
+ * The guest's memory or its VMM isn't there: no link can help. The VMM's end is told by
+ * itself: the standby is to take over then, and mustn't be let go before.
+ */
 static int no_memory(struct kvmft_sender *sender, int err)
 {
 	struct kvmft_verdict verdict = { 0 };
 
-	if (err == -ESRCH)
-		kvmft_judge(&verdict, KVMFT_REASON_VMM_GONE);
-	else
+	if (err != -ESRCH) {
 		kvmft_judge_saying(&verdict, KVMFT_REASON_LAYOUT,
 				   "a page of its memory isn't there (error %d)", -err);
-	kvmft_primary_give_up(sender->primary, &verdict);
+		kvmft_primary_give_up(sender->primary, &verdict);
+	}
 	return -ESHUTDOWN;
 }
 

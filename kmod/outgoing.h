@@ -31,6 +31,7 @@ struct kvmft_primary;
  *	is committed.
  * @sent: Pages that were sent, ever.
  * @refusals: Epochs in a row that were refused.
+ * @decided: What it was of the primary when this began.
  * @idle: Nothing changed when it last looked.
  * @pause: jiffies between two looks, while something does.
  * @numbers: A batch.
@@ -44,6 +45,7 @@ struct kvmft_sender {
 	bool by_reference;
 	u64 sent;
 	u32 refusals;
+	u32 decided;
 	bool idle;
 	unsigned long pause;
 	u64 numbers[KVMFT_SENDER_BATCH];
@@ -51,6 +53,8 @@ struct kvmft_sender {
 };
 
 bool kvmft_sender_over(struct kvmft_sender *sender);
+void kvmft_sender_enter(struct kvmft_sender *sender, u32 state,
+			const struct kvmft_verdict *verdict);
 int kvmft_sender_begin(struct kvmft_sender *sender);
 int kvmft_sender_page(struct kvmft_sender *sender, u64 number, struct page *page);
 int kvmft_sender_get(struct kvmft_sender *sender, u32 count);

@@ -116,6 +116,8 @@ typedef void (*kvmft_pair_notify_fn)(struct kvmft_pair *pair, u32 event,
  * @told_reason: The reason for it.
  * @control: The control connection, while there is a session. Holds a reference.
  * @session: Its session.
+ * @granted: Until when heartbeats have permitted the peer's guests' output, at most;
+ *	CLOCK_BOOTTIME in ns.
  * @offered: A control connection for @thread to take over, with a reference.
  * @offer: What its handshake was about.
  */
@@ -146,6 +148,7 @@ struct kvmft_pair {
 	u32 told_reason;
 	struct kvmft_conn *control;
 	u8 session[KVMFT_WIRE_SESSION_LEN];
+	u64 granted;
 	struct kvmft_conn *offered;
 	struct kvmft_greeting offer;
 };

@@ -362,6 +362,27 @@ void kvmft_park_close(struct kvmft_park *park)
 }
 
 /**
+ * kvmft_park_halt() - have all come, and never let them go
+ * @park: the park
+ *
+ * Who waits in the hook is let out of its wait: it has to find out for itself. To be
+ * called once.
+ */
+void kvmft_park_halt(struct kvmft_park *park)
+{
+	u32 i;
+
+	kvmft_park_close(park);
+	spin_lock(&park->lock);
+	/* Pairs with kvmft_enter(), as in begin(). */
+	smp_store_mb(park->vmm->area->park, 1);
+	spin_unlock(&park->lock);
+	wake_up_all(&park->vmm->wait);
+	for (i = 0; i < park->count; i++)
+		kick(park->vcpus[i].vcpu);
+}
+
+/**
  * kvmft_park_stay() - a vcpu that doesn't lead has come
  * @park: the park
  * @index: the vcpu

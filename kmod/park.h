@@ -81,6 +81,7 @@ int kvmft_park_init(struct kvmft_park *park, const char *name, struct kvmft_vmm 
 		    u32 count);
 void kvmft_park_destroy(struct kvmft_park *park);
 void kvmft_park_close(struct kvmft_park *park);
+void kvmft_park_halt(struct kvmft_park *park);
 
 void kvmft_park_call(struct kvmft_park *park);
 bool kvmft_park_lead(struct kvmft_park *park, u32 index, bool begin);

@@ -5,11 +5,13 @@
 #include <linux/kvm_host.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "capture.h"
 #include "compat.h"
 #include "primary.h"
+#include "role.h"
 #include "vmm.h"
 
 /* Pages that are kept for the next checkpoint's copies. */
@@ -34,41 +36,6 @@ void kvmft_primary_area(struct kvmft_primary *primary, u32 state)
 		WRITE_ONCE(vmm->area->state, state);
 	spin_unlock(&primary->vm.lock);
 	kvmft_vmm_tell(vmm);
-}
-
-/* From here on it is over. Once it is stopped, the area may be another guest's. */
-static void close_primary(struct kvmft_primary *primary, bool stop)
-{
-	struct kvmft_vmm *vmm = primary->vm.vmm;
-
-	spin_lock(&primary->vm.lock);
-	if (!primary->stopped)
-		WRITE_ONCE(vmm->area->state, KVMFT_AREA_IDLE);
-	WRITE_ONCE(primary->closed, true);
-	if (stop)
-		WRITE_ONCE(primary->stopped, true);
-	spin_unlock(&primary->vm.lock);
-	kvmft_vmm_tell(vmm);
-}
-
-/**
- * kvmft_primary_give_up() - the guest can't be protected any more
- * @primary: the guest
- * @verdict: why
- *
- * It runs on, and its output leaves at once. Until it is detached nothing else
- * happens.
- */
-void kvmft_primary_give_up(struct kvmft_primary *primary,
-			   const struct kvmft_verdict *verdict)
-{
-	if (READ_ONCE(primary->closed))
-		return;
-	/* First the word, then the output. */
-	kvmft_vm_enter(&primary->vm, KVMFT_VM_UNPROTECTED, verdict);
-	close_primary(primary, false);
-	kvmft_park_close(&primary->park);
-	wake_up_all(&primary->channel.wait);
 }
 
 /**
@@ -145,7 +112,8 @@ static bool may_go(void *context)
 {
 	struct kvmft_primary *primary = context;
 
-	return READ_ONCE(primary->closed) ||
+	return READ_ONCE(primary->closed) || READ_ONCE(primary->dropped.reason) ||
+	       READ_ONCE(primary->fenced) ||
 	       READ_ONCE(primary->checkpoint) >= KVMFT_CHECKPOINT_COPIED;
 }
 
@@ -240,10 +208,20 @@ static int follow(struct kvmft_primary *primary, u32 index)
 	}
 }
 
-/* Does output of this guest need an epoch? */
-static bool output_waits(struct kvmft_primary *primary)
+static bool decided(void *context)
 {
-	return READ_ONCE(primary->synced) && !READ_ONCE(primary->closed);
+	struct kvmft_primary *primary = context;
+
+	return READ_ONCE(primary->vm.vmm->condemned) ||
+	       (READ_ONCE(primary->closed) && !READ_ONCE(primary->fenced));
+}
+
+/* Of a guest that is to be protected no more, or has to stand still for good. */
+static int wait_for_decision(struct kvmft_primary *primary)
+{
+	int err = kvmft_park_sleep(primary->vm.vmm, decided, primary, jiffies + HZ);
+
+	return err == -ETIMEDOUT ? 0 : err;
 }
 
 static bool landed(void *context)
@@ -251,6 +229,7 @@ static bool landed(void *context)
 	struct kvmft_primary *primary = context;
 
 	return !READ_ONCE(primary->flying) || READ_ONCE(primary->closed) ||
+	       READ_ONCE(primary->dropped.reason) || READ_ONCE(primary->fenced) ||
 	       READ_ONCE(primary->park.phase) != KVMFT_PARK_GO;
 }
 
@@ -267,7 +246,7 @@ static int step(struct kvmft_primary *primary, u32 index, bool complete,
 	int err;
 
 	if (READ_ONCE(park->phase) == KVMFT_PARK_GO) {
-		if (!output || !output_waits(primary))
+		if (!output || !kvmft_primary_output_waits(primary))
 			return 1;
 		/* One after the other: the last epoch's output is still here. */
 		if (READ_ONCE(primary->flying)) {
@@ -278,11 +257,16 @@ static int step(struct kvmft_primary *primary, u32 index, bool complete,
 	}
 	if (!complete)
 		return 0;
-	if (kvmft_park_lead(park, index, output && output_waits(primary))) {
+	if (kvmft_park_lead(park, index, output && kvmft_primary_output_waits(primary))) {
+		round = READ_ONCE(park->round);
 		err = lead(primary, index, hook);
 		if (err || hook->action != KVMFT_ACTION_RUN)
 			return err ?: 1;
 		hook->flags &= ~KVMFT_HOOK_STATE;
+		/* That was for something else, so its output has no epoch yet. */
+		if (output && kvmft_primary_output_waits(primary) &&
+		    READ_ONCE(primary->round) < round)
+			return 0;
 	} else {
 		round = READ_ONCE(park->round);
 		err = follow(primary, index);
@@ -292,6 +276,9 @@ static int step(struct kvmft_primary *primary, u32 index, bool complete,
 		if (READ_ONCE(primary->round) != round)
 			return 0;
 	}
+	/* That was no checkpoint, see primary_hook(). */
+	if (kvmft_primary_dropping(primary) || READ_ONCE(primary->fenced))
+		return 0;
 	if (output) {
 		spin_lock(&primary->vm.lock);
 		hook->ticket = primary->ticket;
@@ -316,9 +303,22 @@ static int primary_hook(struct kvmft_vm *vm, u32 index, struct kvmft_hook *hook)
 
 	hook->ticket = 0;
 	for (;;) {
+		/* See kvmft_primary_give_up(). */
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		if (READ_ONCE(primary->fenced)) {
+			err = wait_for_decision(primary);
+			return err ?: -EAGAIN;
+		}
+		if (hook->flags & KVMFT_HOOK_OUTPUT && kvmft_primary_dropping(primary)) {
+			err = wait_for_decision(primary);
+			if (err)
+				return err;
+			continue;
+		}
 		hook->action = KVMFT_ACTION_RUN;
 		complete = READ_ONCE(primary->park.phase) != KVMFT_PARK_GO ||
-			   (hook->flags & KVMFT_HOOK_OUTPUT && output_waits(primary));
+			   (hook->flags & KVMFT_HOOK_OUTPUT && kvmft_primary_output_waits(primary));
 		if (complete) {
 			err = make_complete(primary, index);
 			if (err == 1) {
@@ -330,6 +330,8 @@ static int primary_hook(struct kvmft_vm *vm, u32 index, struct kvmft_hook *hook)
 			if (err) {
 				kvmft_primary_drop(primary, KVMFT_REASON_STATE,
 						   "a vcpu's last exit can't be completed");
+				if (hook->flags & KVMFT_HOOK_OUTPUT)
+					continue;
 				return 0;
 			}
 		}
@@ -345,6 +347,8 @@ static int primary_hook(struct kvmft_vm *vm, u32 index, struct kvmft_hook *hook)
 		WRITE_ONCE(kvmft_immediate_exit(vcpu->run), 0);
 		/* Pairs with the one in kick(). */
 		smp_mb();
+		if (READ_ONCE(primary->fenced))
+			continue;
 		if (READ_ONCE(primary->park.phase) == KVMFT_PARK_GO)
 			return 0;
 		/* The VMM comes back at once: KVM_RUN returns, the flag is up. */
@@ -361,7 +365,9 @@ static int primary_ticket(struct kvmft_vm *vm, u64 ticket)
 	int may;
 
 	spin_lock(&vm->lock);
-	if (primary->closed)
+	if (primary->fenced)
+		may = 0;
+	else if (primary->closed)
 		may = 1;
 	else if (ticket > primary->epoch)
 		may = -ENOENT;
@@ -380,6 +386,7 @@ static void primary_progress(struct kvmft_vm *vm, struct kvmft_vm_progress *prog
 	struct kvmft_primary *primary = to_primary(vm);
 	struct kvmft_harvest *harvest = &primary->harvest;
 
+	progress->promote = 0;
 	progress->tracking = harvest->ring ? KVMFT_VM_RING : KVMFT_VM_LOG;
 	spin_lock(&vm->lock);
 	progress->mode = primary->mode;
@@ -396,14 +403,16 @@ static void primary_progress(struct kvmft_vm *vm, struct kvmft_vm_progress *prog
 	kvmft_vm_note(vm, KVMFT_A_COUNTER_KICKS, atomic64_read(&primary->park.kicks));
 }
 
-static int primary_set(struct kvmft_vm *vm, u32 mode, bool converge)
+static int primary_set(struct kvmft_vm *vm, const struct kvmft_vm_changes *changes)
 {
 	struct kvmft_primary *primary = to_primary(vm);
 
+	if (changes->promote)
+		return -EOPNOTSUPP;
 	spin_lock(&vm->lock);
-	if (mode)
-		WRITE_ONCE(primary->mode, mode);
-	if (converge)
+	if (changes->mode)
+		WRITE_ONCE(primary->mode, changes->mode);
+	if (changes->converge)
 		WRITE_ONCE(primary->converge, true);
 	spin_unlock(&vm->lock);
 	return 0;
@@ -425,7 +434,7 @@ static void primary_stop(struct kvmft_vm *vm)
 {
 	struct kvmft_primary *primary = to_primary(vm);
 
-	close_primary(primary, true);
+	kvmft_primary_close(primary, true);
 	kvmft_park_close(&primary->park);
 	/* Pairs with kvmft_primary_begin(). */
 	smp_mb();
@@ -459,6 +468,10 @@ static const struct kvmft_vm_ops primary_ops = {
 	.ticket = primary_ticket,
 	.progress = primary_progress,
 	.set = primary_set,
+	.alone = kvmft_primary_alone,
+	.vmm_gone = kvmft_primary_vmm_gone,
+	.leave = kvmft_primary_leave,
+	.discard = kvmft_primary_discard,
 	.waiting = primary_waiting,
 	.stop = primary_stop,
 	.release = primary_release,
@@ -484,7 +497,11 @@ static enum kvmft_reason primary_about(struct kvmft_channel *channel,
 	if (!smp_load_acquire(&primary->vm.config_len))
 		return 0;
 	if (kvmft_vm_compare(&primary->vm, header, body, &verdict)) {
-		kvmft_primary_give_up(primary, &verdict);
+		/* Of another standby than the one that has its state, that says nothing. */
+		if (kvmft_primary_output_waits(primary) && !kvmft_primary_is_of(primary))
+			kvmft_channel_lose(channel, &verdict);
+		else
+			kvmft_primary_give_up(primary, &verdict);
 		return 0;
 	}
 	spin_lock(&primary->vm.lock);
@@ -509,6 +526,27 @@ static void primary_lease(struct kvmft_channel *channel, u64 until)
 	kvmft_vmm_tell(vmm);
 }
 
+static u64 primary_claim(struct kvmft_channel *channel)
+{
+	struct kvmft_primary *primary = of_channel(channel);
+	u64 claim;
+
+	spin_lock(&primary->vm.lock);
+	claim = kvmft_primary_claim(primary);
+	spin_unlock(&primary->vm.lock);
+	return claim;
+}
+
+static void primary_yield(struct kvmft_channel *channel, u32 reason, u64 generation)
+{
+	kvmft_primary_stand_down(of_channel(channel), reason, generation);
+}
+
+static bool primary_speaks(struct kvmft_channel *channel)
+{
+	return kvmft_primary_is_of(of_channel(channel));
+}
+
 static void primary_channel_release(struct kvmft_channel *channel)
 {
 	kvmft_vm_put(&of_channel(channel)->vm);
@@ -518,6 +556,9 @@ static const struct kvmft_channel_ops channel_ops = {
 	.run = kvmft_primary_run,
 	.about = primary_about,
 	.lease = primary_lease,
+	.claim = primary_claim,
+	.yield = primary_yield,
+	.speaks = primary_speaks,
 	.release = primary_channel_release,
 };
 
@@ -574,7 +615,8 @@ struct kvmft_vm *kvmft_primary_attach(struct kvmft_pair *pair,
 	}
 	primary->mode = config->mode;
 	primary->converge = config->converge;
-	primary->generation = 1;
+	primary->generation = max_t(u64, vm->vmm->generation, 1);
+	primary->solo = config->successor_to;
 	/* Tickets of an attachment before mustn't look like some of this one. */
 	primary->epoch = vm->vmm->epoch;
 	primary->committed = primary->epoch;

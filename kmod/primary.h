@@ -76,7 +76,14 @@ enum kvmft_section_kind {
  * @lease: Until when output may leave, CLOCK_BOOTTIME in ns.
  * @round: Which of the park's rounds was the last that made a checkpoint.
  * @ticket: The ticket of that round's output.
+ * @solo: Without a standby, its output leaves at once.
+ * @rival: Another one of it has the same generation; until somebody decides.
+ * @decided: How often somebody else than the sender has said what becomes of it. What
+ *	a sender has begun before counts no more.
+ * @dropped: Why it is to be protected no more, as soon as the standby knows that it won't
+ *	take over.
  * @closed: It can't be protected any more.
+ * @fenced: Another one of it runs; this one doesn't, whatever else is true.
  * @stopped: It is being detached.
  * @copy_done: Of the full copy, see &struct kvmft_vm_progress.
  * @copy_total: The same.
@@ -112,7 +119,12 @@ struct kvmft_primary {
 	u64 lease;
 	u64 round;
 	u64 ticket;
+	bool solo;
+	bool rival;
+	u32 decided;
+	struct kvmft_verdict dropped;
 	bool closed;
+	bool fenced;
 	bool stopped;
 	u64 copy_done;
 	u64 copy_total;
@@ -128,11 +140,30 @@ int kvmft_primary_begin(struct kvmft_vm *vm, struct kvmft_verdict *verdict);
 
 /* For the files of the primary. */
 void kvmft_primary_run(struct kvmft_channel *channel, struct kvmft_conn *conn);
-void kvmft_primary_give_up(struct kvmft_primary *primary,
-			   const struct kvmft_verdict *verdict);
-int kvmft_primary_drop(struct kvmft_primary *primary, u32 reason,
-		       const char *words);
 bool kvmft_primary_abandoned(struct kvmft_primary *primary);
 void kvmft_primary_area(struct kvmft_primary *primary, u32 state);
+int kvmft_primary_drop(struct kvmft_primary *primary, u32 reason, const char *words);
+
+/* decision: what becomes of it without a standby. */
+void kvmft_primary_close(struct kvmft_primary *primary, bool stop);
+void kvmft_primary_give_up(struct kvmft_primary *primary,
+			   const struct kvmft_verdict *verdict);
+bool kvmft_primary_dropping(struct kvmft_primary *primary);
+void kvmft_primary_released(struct kvmft_primary *primary);
+void kvmft_primary_idle(struct kvmft_primary *primary,
+			const struct kvmft_verdict *verdict);
+void kvmft_primary_stand_down(struct kvmft_primary *primary, u32 reason, u64 generation);
+int kvmft_primary_alone(struct kvmft_vm *vm);
+void kvmft_primary_vmm_gone(struct kvmft_vm *vm);
+int kvmft_primary_leave(struct kvmft_vm *vm);
+void kvmft_primary_discard(struct kvmft_vm *vm);
+u64 kvmft_primary_claim(struct kvmft_primary *primary);
+bool kvmft_primary_is_of(struct kvmft_primary *primary);
+
+/* Does output of this guest need an epoch? */
+static inline bool kvmft_primary_output_waits(struct kvmft_primary *primary)
+{
+	return READ_ONCE(primary->synced) && !READ_ONCE(primary->closed);
+}
 
 #endif /* _KVMFT_PRIMARY_H */

@@ -80,6 +80,10 @@ static const struct reason_words reasons[] = {
 	[KVMFT_REASON_NOT_CONVERGING] = {
 		"not-converging",
 		"the guest writes faster than its memory can be copied" },
+	[KVMFT_REASON_SUPERSEDED] = {
+		"superseded", "the other host has a later generation of the guest" },
+	[KVMFT_REASON_RIVAL] = {
+		"rival", "the guest ran on both hosts, in the same generation" },
 };
 
 static_assert(ARRAY_SIZE(reasons) == KVMFT_REASON_MAX + 1);

@@ -121,14 +121,14 @@ static int copy_round(struct kvmft_sender *sender, u64 *last, u32 *worse)
 		return 1;
 
 	if (*worse >= COPY_ROUNDS && due * 4 <= *last * 3)
-		kvmft_vm_enter(&primary->vm, KVMFT_VM_SYNCING, NULL);
+		kvmft_sender_enter(sender, KVMFT_VM_SYNCING, NULL);
 	*worse = due * 4 > *last * 3 ? *worse + 1 : 0;
 	*last = due;
 	if (*worse >= COPY_ROUNDS) {
 		if (READ_ONCE(primary->converge))
 			return 1;
 		kvmft_judge(&verdict, KVMFT_REASON_NOT_CONVERGING);
-		kvmft_vm_enter(&primary->vm, KVMFT_VM_SYNCING, &verdict);
+		kvmft_sender_enter(sender, KVMFT_VM_SYNCING, &verdict);
 	}
 	spin_lock(&primary->vm.lock);
 	primary->copy_total += due << PAGE_SHIFT;
@@ -144,7 +144,7 @@ static int copy_all(struct kvmft_sender *sender)
 	u32 worse = 0;
 	int err;
 
-	kvmft_vm_enter(&primary->vm, KVMFT_VM_SYNCING, NULL);
+	kvmft_sender_enter(sender, KVMFT_VM_SYNCING, NULL);
 	kvmft_harvest_everything(&primary->harvest);
 	spin_lock(&primary->vm.lock);
 	primary->copy_done = 0;
@@ -187,7 +187,7 @@ static int compare(struct kvmft_sender *sender)
 		kvmft_park_call(&primary->park);
 		wait_event_interruptible_timeout(channel->wait, configured(sender), HZ);
 		if (time_after(jiffies, begun + SHOW_UP))
-			kvmft_vm_enter(vm, KVMFT_VM_WAITING_PEER, &verdict);
+			kvmft_primary_idle(primary, &verdict);
 	}
 	spin_lock(&vm->lock);
 	primary->alike = 0;
@@ -210,12 +210,14 @@ static int begin_session(struct kvmft_sender *sender)
 {
 	struct kvmft_primary *primary = sender->primary;
 	struct kvmft_outcome outcome;
-	bool acked, same;
+	bool acked, same, synced, over;
 
 	kvmft_channel_outcome(&primary->channel, &outcome);
 	spin_lock(&primary->vm.lock);
+	synced = primary->synced;
 	/* An epoch of an attachment before this one is none of ours. */
-	same = primary->synced && outcome.acked_generation == primary->generation;
+	same = primary->synced && !primary->rival &&
+	       outcome.acked_generation == primary->generation;
 	/* The answer to the last COMMIT may be what got lost. */
 	acked = same && outcome.acked_epoch == primary->epoch &&
 		primary->epoch != primary->committed;
@@ -237,16 +239,17 @@ static int begin_session(struct kvmft_sender *sender)
 	}
 	sender->full = !acked && !same;
 	if (same)
-		kvmft_vm_enter(&primary->vm, KVMFT_VM_PROTECTED, NULL);
+		kvmft_sender_enter(sender, KVMFT_VM_PROTECTED, NULL);
 	/* A guest that stands still for a checkpoint is copied as it stands. */
 	if (sender->full)
 		kvmft_harvest_everything(&primary->harvest);
-	if (sender->full && primary->synced)
+	if (sender->full && synced)
 		return -ESTALE;
 	spin_lock(&primary->vm.lock);
-	primary->known = true;
+	over = primary->decided != sender->decided;
+	primary->known = !over;
 	spin_unlock(&primary->vm.lock);
-	return 0;
+	return over ? -ECONNABORTED : 0;
 }
 
 /*
@@ -259,33 +262,80 @@ static void stay_held(struct kvmft_sender *sender)
 	struct kvmft_verdict verdict = { 0 };
 
 	kvmft_judge_saying(&verdict, KVMFT_REASON_REPLACED,
-			   "the standby isn't the one that had its state; if this guest is to go on, detach it and attach it again");
-	kvmft_vm_enter(&primary->vm, KVMFT_VM_HELD, &verdict);
+			   "the standby isn't the one that had its state; if this guest is to go on without it: ftctl solo");
+	kvmft_primary_idle(primary, &verdict);
 	wait_event_interruptible(primary->channel.wait, kvmft_sender_over(sender));
+}
+
+/*
+ * It isn't to be protected any more: first the standby has to know that, since it must
+ * not take over. If it can't be told, the guest is held until it can.
+ */
+static void release_standby(struct kvmft_primary *primary)
+{
+	struct kvmft_channel *channel = &primary->channel;
+	struct kvmft_verdict verdict;
+
+	spin_lock(&primary->vm.lock);
+	verdict = primary->dropped;
+	spin_unlock(&primary->vm.lock);
+	/* Another one can't speak for the one that has its state. */
+	if (READ_ONCE(channel->released) ||
+	    (kvmft_primary_is_of(primary) && kvmft_channel_release(channel, verdict.reason))) {
+		kvmft_primary_released(primary);
+		return;
+	}
+	kvmft_primary_idle(primary, &verdict);
+	wait_event_interruptible_timeout(channel->wait, kvmft_channel_stopping(channel),
+					 RETRY_PAUSE);
+}
+
+/* Its VMM is dead; what that means is told by whoever has it end. */
+static bool is_dead(struct kvmft_primary *primary)
+{
+	if (!kvmft_vmm_use(primary->vm.vmm))
+		return true;
+	kvmft_vmm_unuse(primary->vm.vmm);
+	return false;
 }
 
 static void end_session(struct kvmft_sender *sender)
 {
 	struct kvmft_primary *primary = sender->primary;
 	struct kvmft_verdict verdict = sender->stream->verdict;
+	bool over;
 
+	spin_lock(&primary->vm.lock);
+	primary->session = false;
+	primary->known = false;
+	over = primary->decided != sender->decided;
+	spin_unlock(&primary->vm.lock);
+	if (is_dead(primary)) {
+		wait_event_interruptible(primary->channel.wait,
+					 kvmft_channel_stopping(&primary->channel));
+		return;
+	}
 	if (READ_ONCE(primary->closed)) {
 		kvmft_channel_say_detach(primary->channel.pair,
 					 READ_ONCE(primary->channel.vm),
 					 KVMFT_REASON_GONE);
 		return;
 	}
+	if (kvmft_primary_dropping(primary)) {
+		release_standby(primary);
+		return;
+	}
 	kvmft_channel_lost(&primary->channel, &verdict);
 	kvmft_judge(&verdict, KVMFT_REASON_CLOSED);
-	spin_lock(&primary->vm.lock);
-	primary->session = false;
-	primary->known = false;
-	spin_unlock(&primary->vm.lock);
 	cancel(primary);
-	if (READ_ONCE(primary->synced))
-		kvmft_vm_enter(&primary->vm, KVMFT_VM_HELD, &verdict);
-	else
-		kvmft_vm_enter(&primary->vm, KVMFT_VM_WAITING_PEER, &verdict);
+	/* Whoever has decided has said so. */
+	if (!over)
+		kvmft_primary_idle(primary, &verdict);
+	/* One that is like it won't be there at once. */
+	if (verdict.reason == KVMFT_REASON_LAYOUT || verdict.reason == KVMFT_REASON_CONFIG)
+		wait_event_interruptible_timeout(primary->channel.wait,
+						 kvmft_channel_stopping(&primary->channel),
+						 RETRY_PAUSE);
 }
 
 static int one_step(struct kvmft_sender *sender)
@@ -323,11 +373,16 @@ void kvmft_primary_run(struct kvmft_channel *channel, struct kvmft_conn *conn)
 	int err;
 
 	/* It can't be protected any more; all that is left to do is to say so. */
-	if (READ_ONCE(primary->closed)) {
+	if (READ_ONCE(primary->closed) || READ_ONCE(primary->fenced)) {
 		kvmft_channel_say_detach(channel->pair, READ_ONCE(channel->vm),
 					 KVMFT_REASON_GONE);
+		/* Once a session is enough. */
 		wait_event_interruptible(channel->wait, kvmft_channel_stopping(channel) ||
-					 !READ_ONCE(channel->attached));
+					 !READ_ONCE(channel->pair->control));
+		return;
+	}
+	if (kvmft_primary_dropping(primary)) {
+		release_standby(primary);
 		return;
 	}
 	sender = kvzalloc(sizeof(*sender), GFP_KERNEL);
@@ -344,6 +399,7 @@ void kvmft_primary_run(struct kvmft_channel *channel, struct kvmft_conn *conn)
 	sender->pause = KVMFT_SENDER_PAUSE;
 	spin_lock(&primary->vm.lock);
 	primary->session = true;
+	sender->decided = primary->decided;
 	spin_unlock(&primary->vm.lock);
 	err = compare(sender) ?: begin_session(sender);
 	if (err == -ESTALE)

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/err.h>
 #include <linux/kernel.h>
 #include <linux/kvm_host.h>
@@ -165,6 +167,24 @@ static void restore_vcpu(struct kvmft_standby *standby, u32 index)
 		vcpu_done(standby, index, KVMFT_STANDBY_DEVICES);
 }
 
+/* Its VMM has all of its state: it runs from here on, as a primary's guest. */
+static void run(struct kvmft_standby *standby)
+{
+	struct kvmft_vm *vm = &standby->vm;
+
+	spin_lock(&vm->lock);
+	if (!standby->closed && standby->phase == KVMFT_STANDBY_DEVICES) {
+		WRITE_ONCE(vm->vmm->area->state, KVMFT_AREA_IDLE);
+		WRITE_ONCE(vm->vmm->waits, false);
+		WRITE_ONCE(vm->vmm->area->park, 0);
+		set_phase(standby, KVMFT_STANDBY_RUN);
+		kvmft_vm_get(vm);
+		queue_work(vm->queue, &standby->succession);
+	}
+	spin_unlock(&vm->lock);
+	kvmft_vmm_tell(vm->vmm);
+}
+
 /* Gives the VMM its device state, and lets all run when it has taken that. */
 static void load_devices(struct kvmft_standby *standby, struct kvmft_hook *hook)
 {
@@ -175,11 +195,7 @@ static void load_devices(struct kvmft_standby *standby, struct kvmft_hook *hook)
 
 	/* An answer to what another attachment has asked is none. */
 	if (hook->flags & KVMFT_HOOK_STATE && standby->loading) {
-		kvmft_vm_enter(vm, KVMFT_VM_PROMOTED, NULL);
-		WRITE_ONCE(vm->vmm->area->state, KVMFT_AREA_IDLE);
-		WRITE_ONCE(vm->vmm->waits, false);
-		WRITE_ONCE(vm->vmm->area->park, 0);
-		go_to(standby, KVMFT_STANDBY_RUN);
+		run(standby);
 		return;
 	}
 	if (find_section(standby, KVMFT_SECTION_DEVICES, 0, &data, &len) ||
@@ -222,6 +238,12 @@ static bool has_work(struct kvmft_standby *standby, u32 index)
 	}
 }
 
+/* What wasn't let go before it was closed isn't to run any more. */
+static bool is_closed(struct kvmft_standby *standby)
+{
+	return READ_ONCE(standby->closed) && READ_ONCE(standby->phase) != KVMFT_STANDBY_RUN;
+}
+
 static bool waited(void *context)
 {
 	struct waiting *waiting = context;
@@ -262,7 +284,7 @@ static int standby_hook(struct kvmft_vm *vm, u32 index, struct kvmft_hook *hook)
 		if (err)
 			return err;
 		/* Being detached; the VMM's next guest may have work. */
-		if (!has_work(standby, index)) {
+		if (is_closed(standby) || !has_work(standby, index)) {
 			err = wait_for_another(vm);
 			return err ?: -EAGAIN;
 		}
@@ -293,7 +315,7 @@ static int standby_hook(struct kvmft_vm *vm, u32 index, struct kvmft_hook *hook)
 
 static int standby_ticket(struct kvmft_vm *vm, u64 ticket)
 {
-	/* What runs here makes no epochs. */
+	/* What runs here makes no epochs; its successor will. */
 	return READ_ONCE(to_standby(vm)->phase) == KVMFT_STANDBY_RUN ? 1 : 0;
 }
 
@@ -313,13 +335,33 @@ static void standby_progress(struct kvmft_vm *vm, struct kvmft_vm_progress *prog
 		spin_unlock(&intake->lock);
 	}
 	spin_lock(&vm->lock);
+	progress->promote = standby->promote;
 	progress->copy_done = standby->copied;
 	spin_unlock(&vm->lock);
 }
 
-static int standby_set(struct kvmft_vm *vm, u32 mode, bool converge)
+static int standby_set(struct kvmft_vm *vm, const struct kvmft_vm_changes *changes)
 {
-	return -EOPNOTSUPP;
+	struct kvmft_standby *standby = to_standby(vm);
+
+	if (changes->mode || changes->converge)
+		return -EOPNOTSUPP;
+	if (!changes->promote)
+		return 0;
+	spin_lock(&vm->lock);
+	standby->promote = changes->promote;
+	standby->asked = false;
+	/* It may be waiting for somebody to say so. */
+	if (!standby->closed)
+		queue_delayed_work(vm->queue, &standby->loss, 0);
+	spin_unlock(&vm->lock);
+	return 0;
+}
+
+/* One that takes over isn't let go by the way: its guest would run on, known to nobody. */
+static int standby_leave(struct kvmft_vm *vm)
+{
+	return kvmft_vm_state(vm) == KVMFT_VM_PROMOTING ? -EBUSY : 0;
 }
 
 static void standby_stop(struct kvmft_vm *vm)
@@ -333,7 +375,12 @@ static void standby_stop(struct kvmft_vm *vm)
 	smp_mb();
 	if (READ_ONCE(standby->intake.channel.thread))
 		kvmft_channel_stop(&standby->intake.channel);
+	cancel_delayed_work_sync(&standby->loss);
 	cancel_delayed_work_sync(&standby->promotion);
+	/* It may be what stops this one. */
+	if (current_work() != &standby->succession &&
+	    cancel_work_sync(&standby->succession))
+		kvmft_vm_put(vm);
 	wake_up_all(&vm->vmm->wait);
 }
 
@@ -362,6 +409,7 @@ static const struct kvmft_vm_ops standby_ops = {
 	.ticket = standby_ticket,
 	.progress = standby_progress,
 	.set = standby_set,
+	.leave = standby_leave,
 	.stop = standby_stop,
 	.release = standby_release,
 };
@@ -379,12 +427,163 @@ static int unite_state(struct kvmft_standby *standby)
 	return 0;
 }
 
-/* How long the other side's permission may last, by its clock, and then some. */
-static unsigned long lease_time(struct kvmft_vm *vm)
-{
-	u32 ms = DIV_ROUND_UP(vm->pair->self.timeout_ms, 2);
+/* --- Losing the primary --- */
 
-	return msecs_to_jiffies(ms + ms / LEASE_MARGIN) + 2;
+/**
+ * kvmft_standby_lease() - for how long may the primary's output leave?
+ * @standby: the standby, which is about to acknowledge an epoch
+ *
+ * Return: ns, from the stamp of COMMIT
+ */
+u64 kvmft_standby_lease(struct kvmft_standby *standby)
+{
+	u64 lease = (u64)standby->vm.pair->self.timeout_ms * NSEC_PER_MSEC / 2;
+
+	/* It counts from a stamp that came before. */
+	spin_lock(&standby->vm.lock);
+	standby->permitted = ktime_get_boottime_ns() + lease;
+	spin_unlock(&standby->vm.lock);
+	return lease;
+}
+
+/**
+ * kvmft_standby_attached() - a primary is attached
+ * @standby: the standby
+ * @claim: what it claims: if that isn't the generation that was committed here, it may
+ *	let out whatever it does
+ *
+ * It is alive.
+ *
+ * Return: 0, or &enum kvmft_reason if it comes too late
+ */
+u32 kvmft_standby_attached(struct kvmft_standby *standby, u64 claim)
+{
+	struct kvmft_intake *intake = &standby->intake;
+	u64 committed;
+	u32 reason = 0;
+
+	spin_lock(&intake->lock);
+	committed = intake->committed_generation;
+	spin_unlock(&intake->lock);
+	spin_lock(&standby->vm.lock);
+	if (standby->phase != KVMFT_STANDBY_WAIT) {
+		reason = KVMFT_REASON_NO_VM;
+	} else {
+		standby->sure = claim && claim == committed;
+		standby->ended = false;
+		standby->asked = false;
+		cancel_delayed_work(&standby->loss);
+	}
+	spin_unlock(&standby->vm.lock);
+	return reason;
+}
+
+/**
+ * kvmft_standby_seal() - an epoch is about to be committed
+ * @standby: the standby
+ * @full: it is a full copy
+ *
+ * Context: under the intake's lock
+ */
+void kvmft_standby_seal(struct kvmft_standby *standby, bool full)
+{
+	spin_lock(&standby->vm.lock);
+	standby->released = false;
+	if (!full)
+		standby->sure = true;
+	spin_unlock(&standby->vm.lock);
+}
+
+/**
+ * kvmft_standby_released() - the primary lets go of its standby
+ * @standby: the standby, whose connection was cut
+ *
+ * Return: whether it won't take over; false if it does already
+ */
+bool kvmft_standby_released(struct kvmft_standby *standby)
+{
+	struct kvmft_intake *intake = &standby->intake;
+	bool released;
+
+	/* An epoch is committed before this or not at all, see intake_commit(). */
+	spin_lock(&intake->lock);
+	spin_lock(&standby->vm.lock);
+	released = standby->phase == KVMFT_STANDBY_WAIT && !standby->ended;
+	if (released)
+		standby->released = true;
+	spin_unlock(&standby->vm.lock);
+	spin_unlock(&intake->lock);
+	return released;
+}
+
+/**
+ * kvmft_standby_parted() - the primary isn't attached any more
+ * @standby: the standby
+ * @loss: what is known of it
+ *
+ * One of which nothing is known gets as long as one that is silent. Promotion looks
+ * after leases itself.
+ */
+void kvmft_standby_parted(struct kvmft_standby *standby, enum kvmft_loss loss)
+{
+	struct kvmft_vm *vm = &standby->vm;
+
+	spin_lock(&vm->lock);
+	if (standby->closed)
+		goto out;
+	if (loss == KVMFT_LOSS_ENDED)
+		standby->ended = true;
+	if (loss == KVMFT_LOSS_UNKNOWN)
+		queue_delayed_work(vm->queue, &standby->loss,
+				   msecs_to_jiffies(vm->pair->self.timeout_ms));
+	else
+		mod_delayed_work(vm->queue, &standby->loss, 0);
+out:
+	spin_unlock(&vm->lock);
+}
+
+/* Is there a state to go on from, and nobody else who does? */
+static bool is_lost(struct kvmft_standby *standby)
+{
+	lockdep_assert_held(&standby->vm.lock);
+	return (standby->ended || !READ_ONCE(standby->intake.channel.attached)) &&
+	       standby->sure && !standby->released && !standby->closed &&
+	       standby->phase == KVMFT_STANDBY_WAIT && standby->state_len &&
+	       !standby->torn;
+}
+
+/* What is to be done about a primary that is lost, unless it is back. */
+static void loss(struct work_struct *work)
+{
+	struct kvmft_standby *standby =
+		container_of(to_delayed_work(work), struct kvmft_standby, loss);
+	struct kvmft_vm *vm = &standby->vm;
+	u32 promote;
+	bool lost;
+
+	spin_lock(&vm->lock);
+	promote = standby->promote;
+	lost = is_lost(standby) && !(promote == KVMFT_VM_ASK && standby->asked);
+	if (lost)
+		standby->asked = promote == KVMFT_VM_ASK;
+	spin_unlock(&vm->lock);
+	if (!lost)
+		return;
+	if (promote == KVMFT_VM_AUTO)
+		kvmft_standby_promote(vm, READ_ONCE(standby->ended) ?
+				      KVMFT_REASON_VMM_GONE : KVMFT_REASON_TIMEOUT);
+	else if (promote == KVMFT_VM_ASK)
+		kvmft_vm_tell(vm, KVMFT_VM_ASKS);
+}
+
+/* --- Taking over --- */
+
+static void succession(struct work_struct *work)
+{
+	struct kvmft_standby *standby = container_of(work, struct kvmft_standby, succession);
+
+	standby->vm.succeed(&standby->vm, standby->mode);
+	kvmft_vm_put(&standby->vm);
 }
 
 /* Whatever the other side was permitted has run out: from here on it is this one. */
@@ -402,18 +601,59 @@ static void promotion(struct work_struct *work)
 	go_to(standby, KVMFT_STANDBY_VM);
 }
 
+/* What its VMM's next guest does comes after all that the primary has done. */
+static void raise_generation(struct kvmft_standby *standby)
+{
+	struct kvmft_intake *intake = &standby->intake;
+	struct kvmft_vmm *vmm = standby->vm.vmm;
+	u64 generation, epoch;
+
+	spin_lock(&intake->lock);
+	generation = intake->committed_generation + 1;
+	epoch = intake->committed_epoch;
+	spin_unlock(&intake->lock);
+	spin_lock(&standby->vm.lock);
+	vmm->generation = max(vmm->generation, generation);
+	vmm->epoch = max(vmm->epoch, epoch);
+	WRITE_ONCE(vmm->area->generation, vmm->generation);
+	spin_unlock(&standby->vm.lock);
+}
+
+/*
+ * For how many jiffies output of the primary may still leave, by its clock, and then some.
+ * Whoever asks gives no permission any more: epochs aren't acknowledged, and heartbeats
+ * come behind the news that the primary has no standby.
+ */
+static unsigned long permission_left(struct kvmft_standby *standby)
+{
+	struct kvmft_pair *pair = standby->vm.pair;
+	u64 now = ktime_get_boottime_ns();
+	u64 until;
+
+	lockdep_assert_held(&standby->vm.lock);
+	if (standby->ended)
+		return 0;
+	spin_lock(&pair->lock);
+	until = max(standby->permitted, pair->granted);
+	spin_unlock(&pair->lock);
+	until += pair->self.timeout_ms * NSEC_PER_MSEC / 2 / LEASE_MARGIN;
+	return until > now ? nsecs_to_jiffies(until - now) + 2 : 0;
+}
+
 /**
  * kvmft_standby_promote() - let the guest go on here
  * @vm: the guest, a standby
+ * @reason: why, &enum kvmft_reason; none if somebody has decided it
  *
  * The other side loses its standby at once; this one begins when what that was
  * permitted has run out.
  *
  * Context: may sleep
  *
- * Return: 0, -EBUSY if it is being done, or -ENODATA if there is no committed epoch
+ * Return: 0, -EBUSY if it is being done, -EAGAIN if the primary is back, or -ENODATA if
+ * there is no committed epoch
  */
-int kvmft_standby_promote(struct kvmft_vm *vm)
+int kvmft_standby_promote(struct kvmft_vm *vm, u32 reason)
 {
 	struct kvmft_standby *standby = to_standby(vm);
 	int err = 0;
@@ -423,18 +663,26 @@ int kvmft_standby_promote(struct kvmft_vm *vm)
 		err = -EBUSY;
 	else if (!standby->state_len || standby->torn)
 		err = -ENODATA;
+	else if (reason && !is_lost(standby))
+		err = -EAGAIN;
 	else
 		set_phase(standby, KVMFT_STANDBY_PROMOTE);
+	if (!err)
+		standby->reason = reason;
 	spin_unlock(&vm->lock);
 	if (err)
 		return err;
 
+	kvmft_channel_keep(&standby->intake.channel);
 	kvmft_channel_stop(&standby->intake.channel);
+	/* Only now, since its thread may have had an epoch to apply. */
 	kvmft_vm_enter(vm, KVMFT_VM_PROMOTING, NULL);
+	raise_generation(standby);
 	/* Under the lock: who closes it cancels this afterwards. */
 	spin_lock(&vm->lock);
 	if (!standby->closed)
-		queue_delayed_work(system_long_wq, &standby->promotion, lease_time(vm));
+		queue_delayed_work(vm->queue, &standby->promotion,
+				   permission_left(standby));
 	spin_unlock(&vm->lock);
 	return 0;
 }
@@ -472,7 +720,11 @@ struct kvmft_vm *kvmft_standby_attach(struct kvmft_pair *pair,
 		kvfree(standby);
 		return ERR_PTR(err);
 	}
+	standby->promote = config->promote;
+	standby->mode = config->mode;
+	INIT_DELAYED_WORK(&standby->loss, loss);
 	INIT_DELAYED_WORK(&standby->promotion, promotion);
+	INIT_WORK(&standby->succession, succession);
 	return &standby->vm;
 }
 

@@ -54,14 +54,25 @@ enum kvmft_standby_phase {
  * @state_len: Bytes of it.
  * @private: The same, once promoted, in one piece.
  * @clock: What restoring the VM's clock told.
+ * @loss: Looks whether the primary is lost, when it may be.
  * @promotion: Begins when the other side's permission has run out.
+ * @succession: The guest runs: has a primary take the standby's place.
+ * @promote: &enum kvmft_vm_promote.
+ * @mode: &enum kvmft_vm_mode, for when it is a primary.
  * @phase: From here on all is under the VM's lock.
  * @done: Vcpus that have done what the phase asks.
  * @done_count: How many.
- * @reason: Why it was promoted.
+ * @reason: Why it was promoted; none if somebody has decided it.
  * @loading: The VMM was given its device state; the first vcpu's own.
  * @torn: A full copy has begun and isn't committed: its memory is of no use.
  * @copied: Bytes of a full copy that were dealt with.
+ * @sure: The primary lets nothing out but what is acknowledged here: so much is known only
+ *	after an epoch behind the full copy.
+ * @released: Its primary has let go of it: it isn't to take over, until it commits again.
+ * @asked: That it is lost was told, and is for somebody to decide.
+ * @ended: Its primary's VMM has ended, nothing leaves there any more.
+ * @permitted: Until when acknowledgements have permitted the primary's output, at most;
+ *	CLOCK_BOOTTIME in ns.
  * @closed: It is being stopped.
  */
 struct kvmft_standby {
@@ -78,7 +89,11 @@ struct kvmft_standby {
 	u64 state_len;
 	void *private;
 	struct kvmft_clockbase clock;
+	struct delayed_work loss;
 	struct delayed_work promotion;
+	struct work_struct succession;
+	u32 promote;
+	u32 mode;
 
 	enum kvmft_standby_phase phase;
 	unsigned long done[BITS_TO_LONGS(KVMFT_VCPUS_MAX)];
@@ -87,6 +102,11 @@ struct kvmft_standby {
 	bool loading;
 	bool torn;
 	u64 copied;
+	bool sure;
+	bool released;
+	bool asked;
+	bool ended;
+	u64 permitted;
 	bool closed;
 };
 
@@ -102,6 +122,13 @@ struct kvmft_vm *kvmft_standby_attach(struct kvmft_pair *pair,
 				      kvmft_vm_notify_fn notify,
 				      struct kvmft_verdict *verdict);
 int kvmft_standby_begin(struct kvmft_vm *vm, u64 ceiling, struct kvmft_verdict *verdict);
-int kvmft_standby_promote(struct kvmft_vm *vm);
+int kvmft_standby_promote(struct kvmft_vm *vm, u32 reason);
+
+/* For incoming. */
+u64 kvmft_standby_lease(struct kvmft_standby *standby);
+u32 kvmft_standby_attached(struct kvmft_standby *standby, u64 claim);
+void kvmft_standby_seal(struct kvmft_standby *standby, bool full);
+void kvmft_standby_parted(struct kvmft_standby *standby, enum kvmft_loss loss);
+bool kvmft_standby_released(struct kvmft_standby *standby);
 
 #endif /* _KVMFT_STANDBY_H */

@@ -133,7 +133,8 @@ TRACE_EVENT(kvmft_vm_state,
 				   { KVMFT_VM_HELD, "held" },
 				   { KVMFT_VM_UNPROTECTED, "unprotected" },
 				   { KVMFT_VM_PROMOTING, "promoting" },
-				   { KVMFT_VM_PROMOTED, "promoted" }),
+				   { KVMFT_VM_SOLO, "solo" },
+				   { KVMFT_VM_FENCED, "fenced" }),
 		  __entry->reason)
 );
 

@@ -15,6 +15,7 @@
 #include "kvmconfig.h"
 #include "layout.h"
 #include "pair.h"
+#include "role.h"
 #include "trace.h"
 #include "vm.h"
 #include "vmm.h"
@@ -156,7 +157,7 @@ static int take_vmm(struct kvmft_vm *vm, const struct kvmft_vm_config *config,
 		return -ENXIO;
 	}
 	/* Before a look at its slots, which the other one has changed. */
-	if (READ_ONCE(vm->vmm->guest)) {
+	if (READ_ONCE(vm->vmm->guest) != config->successor_to) {
 		kvmft_judge_saying(verdict, KVMFT_REASON_VMM,
 				   "this VM is attached already, under another name");
 		return -EBUSY;
@@ -165,6 +166,11 @@ static int take_vmm(struct kvmft_vm *vm, const struct kvmft_vm_config *config,
 		kvmft_judge_saying(verdict, KVMFT_REASON_VMM,
 				   "it hasn't mapped the shared area");
 		return -ENXIO;
+	}
+	if (READ_ONCE(vm->vmm->condemned)) {
+		kvmft_judge_saying(verdict, KVMFT_REASON_SUPERSEDED,
+				   "it was stopped for good, since the other host runs its guest, or may; start another VMM");
+		return -ESTALE;
 	}
 	/* One that was promoted is as any other. */
 	if (standby != READ_ONCE(vm->vmm->waits)) {
@@ -211,7 +217,7 @@ int kvmft_vm_init(struct kvmft_vm *vm, const struct kvmft_vm_ops *ops,
 	vm->role = config->role;
 	vm->pid = config->pid;
 	strscpy(vm->name, config->name, sizeof(vm->name));
-	vm->state = KVMFT_VM_WAITING_PEER;
+	vm->state = config->successor_to ? KVMFT_VM_SOLO : KVMFT_VM_WAITING_PEER;
 	vm->since = ktime_get_boottime_ns();
 
 	err = take_vmm(vm, config, verdict) ?:
@@ -317,7 +323,8 @@ static const char *const state_names[] = {
 	[KVMFT_VM_HELD] = "held",
 	[KVMFT_VM_UNPROTECTED] = "unprotected",
 	[KVMFT_VM_PROMOTING] = "promoting",
-	[KVMFT_VM_PROMOTED] = "promoted",
+	[KVMFT_VM_SOLO] = "solo",
+	[KVMFT_VM_FENCED] = "fenced",
 };
 
 /**
@@ -343,45 +350,81 @@ u32 kvmft_vm_state(struct kvmft_vm *vm)
 }
 
 /**
- * kvmft_vm_enter() - note how it is with the guest now, and tell
+ * kvmft_vm_move() - note how it is with the guest now
  * @vm: the guest
  * @state: &enum kvmft_vm_state
  * @verdict: why, or NULL
  *
- * A guest that can't be protected any more, or was promoted, stays so.
+ * A guest that can't be protected any more, or has been fenced, stays so; but one that
+ * isn't protected can still be fenced.
  *
- * Return: whether it is in that state now
+ * Context: under the VM's lock, with all that the state depends on
+ *
+ * Return: whether that is news, so that kvmft_vm_moved() is to follow, without the lock
  */
-bool kvmft_vm_enter(struct kvmft_vm *vm, u32 state,
-		    const struct kvmft_verdict *verdict)
+bool kvmft_vm_move(struct kvmft_vm *vm, u32 state, const struct kvmft_verdict *verdict)
 {
-	bool final, changed = false;
+	bool changed;
+
+	lockdep_assert_held(&vm->lock);
+	if (vm->state == KVMFT_VM_FENCED ||
+	    (vm->state == KVMFT_VM_UNPROTECTED && state != KVMFT_VM_FENCED))
+		return false;
+	WARN_ON_ONCE(vm->state != state && !kvmft_role_find(vm->role, vm->state, state));
+	changed = vm->state != state ||
+		  vm->verdict.reason != (verdict ? verdict->reason : 0);
+	if (vm->state != state)
+		vm->since = ktime_get_boottime_ns();
+	WRITE_ONCE(vm->state, state);
+	if (verdict)
+		vm->verdict = *verdict;
+	else
+		memset(&vm->verdict, 0, sizeof(vm->verdict));
+	return changed;
+}
+
+/**
+ * kvmft_vm_moved() - tell how it is with the guest
+ * @vm: the guest
+ * @state: as given to kvmft_vm_move()
+ * @verdict: the same
+ */
+void kvmft_vm_moved(struct kvmft_vm *vm, u32 state, const struct kvmft_verdict *verdict)
+{
+	trace_kvmft_vm_state(vm->name, state, verdict ? verdict->reason : 0);
+	pr_info("guest %s: %s%s%s\n", vm->name, kvmft_vm_state_name(state),
+		verdict ? ": " : "", verdict ? verdict->text : "");
+	kvmft_vm_tell(vm, KVMFT_VM_CHANGED);
+}
+
+/**
+ * kvmft_vm_enter() - note how it is with the guest now, and tell
+ * @vm: the guest
+ * @state: &enum kvmft_vm_state
+ * @verdict: why, or NULL
+ */
+void kvmft_vm_enter(struct kvmft_vm *vm, u32 state, const struct kvmft_verdict *verdict)
+{
+	bool changed;
 
 	spin_lock(&vm->lock);
-	final = vm->state == KVMFT_VM_UNPROTECTED || vm->state == KVMFT_VM_PROMOTED;
-	if (!final) {
-		changed = vm->state != state ||
-			  vm->verdict.reason != (verdict ? verdict->reason : 0);
-		if (vm->state != state)
-			vm->since = ktime_get_boottime_ns();
-		WRITE_ONCE(vm->state, state);
-		if (verdict)
-			vm->verdict = *verdict;
-		else
-			memset(&vm->verdict, 0, sizeof(vm->verdict));
-	}
+	changed = kvmft_vm_move(vm, state, verdict);
 	spin_unlock(&vm->lock);
+	if (changed)
+		kvmft_vm_moved(vm, state, verdict);
+}
 
-	if (changed) {
-		trace_kvmft_vm_state(vm->name, state, verdict ? verdict->reason : 0);
-		pr_info("guest %s: %s%s%s\n", vm->name, kvmft_vm_state_name(state),
-			verdict ? ": " : "", verdict ? verdict->text : "");
-		mutex_lock(&vm->telling);
-		if (!vm->finished)
-			vm->notify(vm, KVMFT_VM_CHANGED);
-		mutex_unlock(&vm->telling);
-	}
-	return !final;
+/**
+ * kvmft_vm_tell() - tell of an event, unless nothing is told any more
+ * @vm: the guest
+ * @event: &enum kvmft_vm_event
+ */
+void kvmft_vm_tell(struct kvmft_vm *vm, u32 event)
+{
+	mutex_lock(&vm->telling);
+	if (!vm->finished)
+		vm->notify(vm, event);
+	mutex_unlock(&vm->telling);
 }
 
 /**
@@ -393,7 +436,19 @@ bool kvmft_vm_enter(struct kvmft_vm *vm, u32 state,
 void kvmft_vm_finish(struct kvmft_vm *vm)
 {
 	mutex_lock(&vm->telling);
-	vm->notify(vm, KVMFT_VM_DETACHED);
+	if (!vm->finished)
+		vm->notify(vm, KVMFT_VM_DETACHED);
+	vm->finished = true;
+	mutex_unlock(&vm->telling);
+}
+
+/**
+ * kvmft_vm_retire() - tell nothing more of the guest, since another one has its place
+ * @vm: the guest
+ */
+void kvmft_vm_retire(struct kvmft_vm *vm)
+{
+	mutex_lock(&vm->telling);
 	vm->finished = true;
 	mutex_unlock(&vm->telling);
 }

@@ -26,6 +26,7 @@ struct kvmft_pair;
 struct kvmft_vm;
 struct kvmft_vmm;
 struct kvmft_wire_header;
+struct workqueue_struct;
 
 /* The classes of a histogram of times: eight for each power of two. */
 #define KVMFT_TIME_CLASSES (64 * 8)
@@ -33,6 +34,7 @@ struct kvmft_wire_header;
 /**
  * struct kvmft_vm_progress - what a role knows of itself
  * @mode: &enum kvmft_vm_mode; 0 if it has none.
+ * @promote: &enum kvmft_vm_promote; 0 if it has none.
  * @tracking: &enum kvmft_vm_tracking.
  * @generation: Rises with each promotion.
  * @epoch: The last one that was begun.
@@ -43,6 +45,7 @@ struct kvmft_wire_header;
  */
 struct kvmft_vm_progress {
 	u32 mode;
+	u32 promote;
 	u32 tracking;
 	u64 generation;
 	u64 epoch;
@@ -53,12 +56,29 @@ struct kvmft_vm_progress {
 };
 
 /**
+ * struct kvmft_vm_changes - what is to be changed about a guest
+ * @mode: &enum kvmft_vm_mode, of a primary; 0 to leave it as it is.
+ * @converge: A primary is to be stopped if its copy doesn't come to an end.
+ * @promote: &enum kvmft_vm_promote, of a standby; 0 to leave it as it is.
+ */
+struct kvmft_vm_changes {
+	u32 mode;
+	bool converge;
+	u32 promote;
+};
+
+/**
  * struct kvmft_vm_ops - what a role does
  * @hook: One of its vcpus is in the hook: fill in what it is to do. In the vcpu's
  *	thread.
  * @ticket: Is there such a ticket, and may it leave? 1, 0, or -ENOENT.
  * @progress: Tell how it is.
- * @set: Change mode and convergence: 0 or a negative errno.
+ * @set: Change what isn't 0: 0 or a negative errno.
+ * @alone: Go on without a standby: 0, -EOPNOTSUPP if it never can, -EBUSY if it can't now.
+ * @vmm_gone: Its VMM has ended, and lets nothing out any more. NULL if nobody has to know.
+ * @leave: Have the other side know that this one lets go, so that it doesn't take over: 0,
+ *	-ENOTCONN if it can't be told; -EBUSY if it takes over.
+ * @discard: It is never to run again, whoever else does.
  * @waiting: A thread of the VMM's has waited for a second for a standstill's end.
  * @stop: End all threads, and let vcpus go. Once.
  * @release: The last reference is gone.
@@ -67,13 +87,18 @@ struct kvmft_vm_ops {
 	int (*hook)(struct kvmft_vm *vm, u32 index, struct kvmft_hook *hook);
 	int (*ticket)(struct kvmft_vm *vm, u64 ticket);
 	void (*progress)(struct kvmft_vm *vm, struct kvmft_vm_progress *progress);
-	int (*set)(struct kvmft_vm *vm, u32 mode, bool converge);
+	int (*set)(struct kvmft_vm *vm, const struct kvmft_vm_changes *changes);
+	int (*alone)(struct kvmft_vm *vm);
+	void (*vmm_gone)(struct kvmft_vm *vm);
+	int (*leave)(struct kvmft_vm *vm);
+	void (*discard)(struct kvmft_vm *vm);
 	void (*waiting)(struct kvmft_vm *vm);
 	void (*stop)(struct kvmft_vm *vm);
 	void (*release)(struct kvmft_vm *vm);
 };
 
 typedef void (*kvmft_vm_notify_fn)(struct kvmft_vm *vm, u32 event);
+typedef void (*kvmft_vm_succeed_fn)(struct kvmft_vm *vm, u32 mode);
 
 /**
  * struct kvmft_vm_config - what a guest is attached with
@@ -81,6 +106,7 @@ typedef void (*kvmft_vm_notify_fn)(struct kvmft_vm *vm, u32 event);
  * @role: &enum kvmft_vm_role.
  * @mode: &enum kvmft_vm_mode.
  * @converge: Stop it if its copy doesn't come to an end.
+ * @promote: &enum kvmft_vm_promote, of a standby.
  * @ceiling: Bytes that a standby may stage.
  * @pid: The VMM's process, or 0.
  * @vm_file: The VM.
@@ -88,12 +114,14 @@ typedef void (*kvmft_vm_notify_fn)(struct kvmft_vm *vm, u32 event);
  * @vcpu_count: How many.
  * @msrs: MSRs of a vcpu's state.
  * @msr_count: How many.
+ * @successor_to: A standby that was promoted, and that this primary takes the place of.
  */
 struct kvmft_vm_config {
 	const char *name;
 	u32 role;
 	u32 mode;
 	bool converge;
+	u32 promote;
 	u64 ceiling;
 	u32 pid;
 	struct file *vm_file;
@@ -101,6 +129,7 @@ struct kvmft_vm_config {
 	u32 vcpu_count;
 	const u32 *msrs;
 	u32 msr_count;
+	struct kvmft_vm *successor_to;
 };
 
 /**
@@ -113,6 +142,8 @@ struct kvmft_vm_config {
  * @role: &enum kvmft_vm_role.
  * @ops: What the role does.
  * @notify: Told about events.
+ * @succeed: Of a standby that was promoted: puts a primary in its place, with a mode.
+ * @queue: For work that may end it.
  * @pair: The pair; a reference.
  * @vmm: Its VMM; a reference.
  * @pid: The VMM's process, as whoever attached it called it.
@@ -144,6 +175,8 @@ struct kvmft_vm {
 	u32 role;
 	const struct kvmft_vm_ops *ops;
 	kvmft_vm_notify_fn notify;
+	kvmft_vm_succeed_fn succeed;
+	struct workqueue_struct *queue;
 	struct kvmft_pair *pair;
 	struct kvmft_vmm *vmm;
 	pid_t pid;
@@ -180,9 +213,12 @@ int kvmft_vm_compare(struct kvmft_vm *vm, const struct kvmft_wire_header *header
 		     const u8 *body, struct kvmft_verdict *verdict);
 
 u32 kvmft_vm_state(struct kvmft_vm *vm);
-bool kvmft_vm_enter(struct kvmft_vm *vm, u32 state,
-		    const struct kvmft_verdict *verdict);
+bool kvmft_vm_move(struct kvmft_vm *vm, u32 state, const struct kvmft_verdict *verdict);
+void kvmft_vm_moved(struct kvmft_vm *vm, u32 state, const struct kvmft_verdict *verdict);
+void kvmft_vm_enter(struct kvmft_vm *vm, u32 state, const struct kvmft_verdict *verdict);
+void kvmft_vm_tell(struct kvmft_vm *vm, u32 event);
 void kvmft_vm_finish(struct kvmft_vm *vm);
+void kvmft_vm_retire(struct kvmft_vm *vm);
 void kvmft_vm_add_time(struct kvmft_vm *vm, u64 ns);
 u64 kvmft_vm_percentile(struct kvmft_vm *vm, u32 percent);
 

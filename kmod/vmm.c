@@ -29,6 +29,7 @@ static void vmm_free(struct kref *ref)
 		fput(vmm->vm_file);
 	if (vmm->mm)
 		mmdrop(vmm->mm);
+	put_pid(vmm->process);
 	vfree(vmm->area);
 	kfree(vmm);
 }
@@ -93,7 +94,12 @@ static void vmm_ending(struct kvmft_vmm *vmm)
 
 static void on_mm_release(struct mmu_notifier *notifier, struct mm_struct *mm)
 {
-	vmm_ending(container_of(notifier, struct kvmft_vmm, notifier));
+	struct kvmft_vmm *vmm = container_of(notifier, struct kvmft_vmm, notifier);
+
+	/* To unregister comes here, too. */
+	if (!READ_ONCE(vmm->closing))
+		WRITE_ONCE(vmm->died, true);
+	vmm_ending(vmm);
 }
 
 static const struct mmu_notifier_ops notifier_ops = {
@@ -108,6 +114,13 @@ static const struct mmu_notifier_ops notifier_ops = {
  */
 void kvmft_vmm_end(struct kvmft_vmm *vmm)
 {
+	/*
+	 * Files are closed after the address space has gone, unless somebody else looks at it.
+	 * A child that has inherited the descriptor may end, too.
+	 */
+	if (current->flags & PF_EXITING && task_tgid(current) == vmm->process)
+		WRITE_ONCE(vmm->died, true);
+	WRITE_ONCE(vmm->closing, true);
 	mmu_notifier_unregister(&vmm->notifier, vmm->mm);
 	vmm_ending(vmm);
 	flush_work(&vmm->ending);
@@ -219,6 +232,7 @@ struct kvmft_vmm *kvmft_vmm_bind(struct kvmft_bind *bind, kvmft_vmm_gone_fn gone
 	vmm->vcpus = bind->vcpus;
 	vmm->gpa_end = bind->gpa_end;
 	vmm->state_max = bind->state_max;
+	vmm->process = get_pid(task_tgid(current));
 	vmm->waits = bind->flags & KVMFT_BIND_STANDBY;
 
 	err = -EBADF;
@@ -394,6 +408,22 @@ void kvmft_vmm_tell(struct kvmft_vmm *vmm)
 		kvmft_eventfd_signal(vmm->eventfd);
 	spin_unlock(&vmm->lock);
 	wake_up_all(&vmm->wait);
+}
+
+/**
+ * kvmft_vmm_condemn() - have none of its vcpus run again, and nothing leave
+ * @vmm: the VMM
+ *
+ * Another host runs its guest. All its calls fail from here on, so that it ends.
+ */
+void kvmft_vmm_condemn(struct kvmft_vmm *vmm)
+{
+	WRITE_ONCE(vmm->condemned, true);
+	WRITE_ONCE(vmm->area->lease, 0);
+	WRITE_ONCE(vmm->area->state, KVMFT_AREA_PROTECTED);
+	/* Nobody gets past the hook, or past kvmft_enter(), without a call. */
+	smp_store_mb(vmm->area->park, 1);
+	kvmft_vmm_tell(vmm);
 }
 
 /**

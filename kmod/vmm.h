@@ -34,6 +34,7 @@ typedef void (*kvmft_vmm_gone_fn)(struct kvmft_vmm *vmm);
  * @ref: The area and @mm go with the last reference.
  * @list: In the registry, under its lock, until the VMM is gone.
  * @kvm: The VM, held until the VMM is gone.
+ * @process: The VMM's process, a reference.
  * @vm_file: Its file, held as long.
  * @mm: The address space; its structure is held, not what it maps.
  * @flags: &enum kvmft_bind_flags.
@@ -50,7 +51,11 @@ typedef void (*kvmft_vmm_gone_fn)(struct kvmft_vmm *vmm);
  *	each vcpu.
  * @device_state: Where the device state is: at this offset.
  * @waits: No vcpu may run before the VM was promoted; belongs to those above.
+ * @condemned: No vcpu may run any more, for good.
  * @epoch: The last that any guest made of it began; belongs to those above.
+ * @generation: The last that any guest made of it had; belongs to those above.
+ * @closing: Its descriptor is being closed.
+ * @died: It has ended, so nothing leaves any more; not just its descriptor.
  * @notifier: Tells of the end of @mm.
  * @ending: Calls @gone.
  * @gone: See above.
@@ -67,6 +72,7 @@ struct kvmft_vmm {
 	struct kref ref;
 	struct list_head list;
 	struct kvm *kvm;
+	struct pid *process;
 	struct file *vm_file;
 	struct mm_struct *mm;
 	u32 flags;
@@ -82,7 +88,11 @@ struct kvmft_vmm {
 	u64 windows;
 	u64 device_state;
 	bool waits;
+	bool condemned;
 	u64 epoch;
+	u64 generation;
+	bool closing;
+	bool died;
 	struct mmu_notifier notifier;
 	struct work_struct ending;
 	kvmft_vmm_gone_fn gone;
@@ -112,6 +122,7 @@ void kvmft_vmm_window(struct kvmft_vmm *vmm, u32 number,
 int kvmft_vmm_at(struct kvmft_vmm *vmm, u64 offset, void **kernel,
 		 void __user **user);
 void kvmft_vmm_tell(struct kvmft_vmm *vmm);
+void kvmft_vmm_condemn(struct kvmft_vmm *vmm);
 int kvmft_vmm_set_eventfd(struct kvmft_vmm *vmm, int fd);
 
 bool kvmft_vmm_use(struct kvmft_vmm *vmm);

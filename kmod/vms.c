@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/err.h>
+#include <linux/file.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/string.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 #include <net/net_namespace.h>
 
 #include "compat.h"
@@ -23,6 +27,8 @@ static unsigned int vms_generation = 1;
 /* How many have ended; who waits for one to end looks at this. */
 static unsigned long vms_ended;
 static DECLARE_WAIT_QUEUE_HEAD(ended);
+/* For what guests do that may end them; so unloading can wait for all of it. */
+static struct workqueue_struct *vms_queue;
 
 static struct kvmft_vm *find_in(struct list_head *list, struct net *net, const char *name)
 {
@@ -94,7 +100,13 @@ static bool begin_end(struct kvmft_vm *vm)
 
 static void end(struct kvmft_vm *vm)
 {
+	/* Another host runs it: this VMM is never to do that again. */
+	if (kvmft_vm_state(vm) == KVMFT_VM_FENCED)
+		kvmft_vmm_condemn(vm->vmm);
 	vm->ops->stop(vm);
+	/* That may have come to light meanwhile. */
+	if (kvmft_vm_state(vm) == KVMFT_VM_FENCED)
+		kvmft_vmm_condemn(vm->vmm);
 	take_from_vmm(vm);
 	kvmft_sysfs_del_vm(vm);
 	kvmft_vm_finish(vm);
@@ -104,6 +116,19 @@ static void end(struct kvmft_vm *vm)
 	mutex_unlock(&vms_lock);
 	wake_up_all(&ended);
 	kvmft_vm_put(vm);
+}
+
+/* It couldn't begin, or isn't to go on; false if somebody else lets it go. */
+static bool end_again(struct kvmft_vm *vm)
+{
+	bool ends;
+
+	mutex_lock(&vms_lock);
+	ends = begin_end(vm);
+	mutex_unlock(&vms_lock);
+	if (ends)
+		end(vm);
+	return ends;
 }
 
 /* Returns with the lock, when none of this name is being let go; or an error without it. */
@@ -153,6 +178,96 @@ out:
 	return err;
 }
 
+/*
+ * Puts a guest that nothing is done for yet in the place of another one, which ends. Only
+ * if that one is still there.
+ */
+static int replace(struct kvmft_vm *old, struct kvmft_vm *vm)
+{
+	struct kvmft_vmm *vmm = vm->vmm;
+	int err;
+
+	mutex_lock(&vms_lock);
+	if (!begin_end(old)) {
+		mutex_unlock(&vms_lock);
+		return -ESRCH;
+	}
+	/* Nobody looks at it without the lock: they have the same name. */
+	kvmft_sysfs_del_vm(old);
+	err = kvmft_sysfs_add_vm(vm);
+	spin_lock(&vmm->lock);
+	if (!err && vmm->guest == old)
+		vmm->guest = kvmft_vm_get(vm);
+	else
+		err = err ?: -ESRCH;
+	spin_unlock(&vmm->lock);
+	if (!err) {
+		list_add_tail(&vm->list, &vms);
+		kvmft_vm_get(vm);
+	} else {
+		kvmft_sysfs_del_vm(vm);
+	}
+	mutex_unlock(&vms_lock);
+	if (!err) {
+		/* What the VMM had. */
+		kvmft_vm_put(old);
+		kvmft_vm_retire(old);
+	}
+	end(old);
+	return err;
+}
+
+/* What is the same when a guest goes from one role into another; the caller drops the file. */
+static bool describe_successor(struct kvmft_vm *vm, struct kvmft_vm_config *config)
+{
+	bool there;
+
+	mutex_lock(&vms_lock);
+	there = !vm->ending;
+	if (there)
+		config->vm_file = get_file(vm->vmm->vm_file);
+	mutex_unlock(&vms_lock);
+	config->name = vm->name;
+	config->pid = vm->pid;
+	config->vcpu_files = vm->vcpu_files;
+	config->vcpu_count = vm->vcpu_count;
+	config->msrs = vm->kvmstate.msrs;
+	config->msr_count = vm->kvmstate.msr_count;
+	config->successor_to = vm;
+	return there;
+}
+
+/* The guest of a standby that was promoted runs: from here on it is a primary's. */
+static void succeed(struct kvmft_vm *old, u32 mode)
+{
+	struct kvmft_vm_config config = { .role = KVMFT_VM_PRIMARY, .mode = mode };
+	struct kvmft_verdict verdict = { 0 };
+	struct kvmft_vm *vm;
+	int err;
+
+	if (!describe_successor(old, &config))
+		return;
+	vm = kvmft_primary_attach(old->pair, &config, old->notify, &verdict);
+	fput(config.vm_file);
+	if (IS_ERR(vm)) {
+		kvmft_judge(&verdict, KVMFT_REASON_MEMORY);
+		kvmft_vm_enter(old, KVMFT_VM_UNPROTECTED, &verdict);
+		return;
+	}
+	err = replace(old, vm);
+	if (err && err != -ESRCH)
+		pr_err("guest %s: runs on, but isn't attached any more (error %d): attach it again\n",
+		       vm->name, -err);
+	if (!err) {
+		pr_info("guest %s: %s\n", vm->name, kvmft_vm_state_name(KVMFT_VM_SOLO));
+		kvmft_vm_tell(vm, KVMFT_VM_CHANGED);
+		err = kvmft_primary_begin(vm, &verdict);
+		if (err)
+			end_again(vm);
+	}
+	kvmft_vm_put(vm);
+}
+
 /**
  * kvmft_vms_attach() - attach a guest
  * @pair: the pair
@@ -170,7 +285,7 @@ int kvmft_vms_attach(struct kvmft_pair *pair, const struct kvmft_vm_config *conf
 {
 	bool standby = config->role == KVMFT_VM_STANDBY;
 	struct kvmft_vm *vm;
-	bool there, ends;
+	bool there;
 	int err;
 
 	mutex_lock(&vms_lock);
@@ -182,6 +297,8 @@ int kvmft_vms_attach(struct kvmft_pair *pair, const struct kvmft_vm_config *conf
 		       kvmft_primary_attach(pair, config, notify, verdict);
 	if (IS_ERR(vm))
 		return PTR_ERR(vm);
+	vm->succeed = succeed;
+	vm->queue = vms_queue;
 	err = publish(vm, verdict);
 	if (err) {
 		kvmft_vm_put(vm);
@@ -191,13 +308,8 @@ int kvmft_vms_attach(struct kvmft_pair *pair, const struct kvmft_vm_config *conf
 	notify(vm, KVMFT_VM_ATTACHED);
 	err = standby ? kvmft_standby_begin(vm, config->ceiling, verdict) :
 			kvmft_primary_begin(vm, verdict);
-	if (err) {
-		mutex_lock(&vms_lock);
-		ends = begin_end(vm);
-		mutex_unlock(&vms_lock);
-		if (ends)
-			end(vm);
-	}
+	if (err)
+		end_again(vm);
 	kvmft_vm_put(vm);
 	return err;
 }
@@ -206,24 +318,37 @@ int kvmft_vms_attach(struct kvmft_pair *pair, const struct kvmft_vm_config *conf
  * kvmft_vms_detach() - let a guest go
  * @net: the network namespace
  * @name: the guest
+ * @force: also if its standby can't be told, and may take over
  *
  * Context: may sleep; on return its threads have ended
  *
- * Return: 0 or -ENOENT
+ * Return: 0, -ENOENT, -ENOTCONN if its standby can't be told, or -EBUSY if it takes over
  */
-int kvmft_vms_detach(struct net *net, const char *name)
+int kvmft_vms_detach(struct net *net, const char *name, bool force)
 {
+	bool found = false, done = false;
 	struct kvmft_vm *vm;
+	int err = 0;
 
-	mutex_lock(&vms_lock);
-	vm = find(net, name);
-	if (vm)
-		begin_end(vm);
-	mutex_unlock(&vms_lock);
-	if (!vm)
-		return -ENOENT;
-	end(vm);
-	return 0;
+	while (!done && !err) {
+		/* Another one takes the place of a standby that was promoted. */
+		err = lock_when_ended(net, name);
+		if (err)
+			break;
+		mutex_unlock(&vms_lock);
+		vm = kvmft_vms_find(net, name);
+		if (!vm)
+			return found ? 0 : -ENOENT;
+		found = true;
+		if (vm->ops->leave)
+			err = vm->ops->leave(vm);
+		if (!err || force) {
+			done = end_again(vm);
+			err = 0;
+		}
+		kvmft_vm_put(vm);
+	}
+	return err;
 }
 
 /**
@@ -282,6 +407,8 @@ void kvmft_vms_vmm_gone(struct kvmft_vmm *vmm)
 	if (!vm)
 		return;
 	if (ours) {
+		if (vm->ops->vmm_gone && READ_ONCE(vmm->died))
+			vm->ops->vmm_gone(vm);
 		kvmft_judge(&verdict, KVMFT_REASON_VMM_GONE);
 		kvmft_vm_enter(vm, KVMFT_VM_UNPROTECTED, &verdict);
 		end(vm);
@@ -343,6 +470,13 @@ bool kvmft_vms_leave(struct kvmft_pair *pair)
 	return !used;
 }
 
+/* If its standby may take over, and can't be told that it isn't to, it doesn't run on. */
+static void leave_or_discard(struct kvmft_vm *vm)
+{
+	if (vm->ops->leave && vm->ops->leave(vm) && vm->ops->discard)
+		vm->ops->discard(vm);
+}
+
 /* Nothing of its guests is left, whoever lets them go, since nobody keeps it for them. */
 static void __net_exit vms_net_exit(struct net *net)
 {
@@ -350,18 +484,19 @@ static void __net_exit vms_net_exit(struct net *net)
 	unsigned long before;
 
 	do {
+		vm = kvmft_vms_find(net, NULL);
+		if (vm) {
+			leave_or_discard(vm);
+			end_again(vm);
+			kvmft_vm_put(vm);
+		}
 		mutex_lock(&vms_lock);
-		vm = find_in(&vms, net, NULL);
-		if (vm)
-			begin_end(vm);
 		other = find_in(&ending, net, NULL);
 		before = vms_ended;
 		mutex_unlock(&vms_lock);
-		if (vm)
-			end(vm);
-		else if (other)
+		if (other)
 			wait_event(ended, READ_ONCE(vms_ended) != before);
-	} while (other);
+	} while (vm || other);
 }
 
 static struct pernet_operations vms_net_ops = {
@@ -377,7 +512,15 @@ static struct pernet_operations vms_net_ops = {
  */
 int __init kvmft_vms_init(void)
 {
-	return register_pernet_device(&vms_net_ops);
+	int err;
+
+	vms_queue = alloc_workqueue("kvmft-vms", WQ_UNBOUND, 0);
+	if (!vms_queue)
+		return -ENOMEM;
+	err = register_pernet_device(&vms_net_ops);
+	if (err)
+		destroy_workqueue(vms_queue);
+	return err;
 }
 
 /**
@@ -388,4 +531,5 @@ int __init kvmft_vms_init(void)
 void kvmft_vms_exit(void)
 {
 	unregister_pernet_device(&vms_net_ops);
+	destroy_workqueue(vms_queue);
 }

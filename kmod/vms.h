@@ -18,7 +18,7 @@ typedef int (*kvmft_vms_fn)(void *context, struct kvmft_vm *vm);
 
 int kvmft_vms_attach(struct kvmft_pair *pair, const struct kvmft_vm_config *config,
 		     kvmft_vm_notify_fn notify, struct kvmft_verdict *verdict);
-int kvmft_vms_detach(struct net *net, const char *name);
+int kvmft_vms_detach(struct net *net, const char *name, bool force);
 struct kvmft_vm *kvmft_vms_find(struct net *net, const char *name);
 int kvmft_vms_walk(struct net *net, unsigned long *position,
 		   unsigned int *generation, kvmft_vms_fn take, void *context);

@@ -126,7 +126,7 @@ static const struct frame_rule frame_rules[KVMFT_WIRE_TYPES] = {
 	[KVMFT_WIRE_DETACH] = {
 		.body_min = KVMFT_WIRE_NOTICE_HEAD,
 		.body_max = KVMFT_WIRE_NOTICE_MAX,
-		.phases = IN(CONTROL), .vm = true,
+		.phases = IN(CONTROL), .flags = KVMFT_WIRE_REPLY, .vm = true,
 	},
 };
 

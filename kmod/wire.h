@@ -64,6 +64,8 @@
 #define KVMFT_WIRE_REGION_MAX	1023U
 #define KVMFT_WIRE_OFFSET_MAX	0x10000000000000ULL
 #define KVMFT_WIRE_STATE_MAX	(128ULL << 20)
+/* Of generations and epochs, so that the next one is always greater. */
+#define KVMFT_WIRE_NUMBER_MAX	(U64_MAX / 4)
 
 /**
  * enum kvmft_wire_type - type of a frame

@@ -47,7 +47,7 @@ fails()
 
 # --- Command lines that make no sense
 
-for subcommand in attach detach set failover; do
+for subcommand in attach detach set failover solo; do
 	senseless "$subcommand without a name" "the guest's name is missing" $subcommand
 	senseless "$subcommand with a long name" "the name '$(printf 'a%.0s' {1..64})' is too long" \
 		$subcommand "$(printf 'a%.0s' {1..64})"
@@ -73,7 +73,7 @@ senseless "a descriptor of nobody" "vm '-1': that is no number of a descriptor" 
 	attach db1 pair alpha pid 1 vm -1
 senseless "another role" "'second' is neither 'primary' nor 'standby'" \
 	attach db1 pair alpha pid 1 role second
-senseless "another mode" "'fast' is neither 'sync' nor 'async'" attach db1 pair alpha pid 1 mode fast
+senseless "another mode" "'fast' is none of sync, async" attach db1 pair alpha pid 1 mode fast
 # senseless_ceiling SIZE COMPLAINT
 senseless_ceiling()
 {
@@ -86,14 +86,17 @@ senseless_ceiling G "that is no size; say 512M or 2G"
 senseless_ceiling 0M "nothing could be staged"
 senseless_ceiling 16777216T "that is too much"
 senseless_ceiling 18446744073709551616K "that is too much"
-for keyword in "pair alpha" "pid 1" "vm 3" "role primary" "mode sync" "ceiling 1G"; do
+for keyword in "pair alpha" "pid 1" "vm 3" "role primary" "mode sync" "promote ask" "ceiling 1G"; do
 	# shellcheck disable=SC2086
 	senseless "${keyword% *} twice" "'${keyword% *}' is there twice" attach db1 $keyword $keyword
 done
 
 senseless "nothing to set" "what to set is missing" set db1
 senseless "no mode to set" "what belongs behind 'mode' is missing" set db1 mode
-senseless "another mode to set" "'fast' is neither 'sync' nor 'async'" set db1 mode fast
+senseless "another mode to set" "'fast' is none of sync, async" set db1 mode fast
+senseless "another way to be promoted" "'never' is none of auto, manual, ask" \
+	set db1 promote never
+senseless "no way to be promoted" "what belongs behind 'promote' is missing" set db1 promote
 senseless "something else to set" "'ceiling' is too much" set db1 ceiling 1G
 senseless "a failover that asks" "the primary can't be asked as yet; to go on without, say on\
  the standby: ftctl failover db1 --force" failover db1
@@ -197,13 +200,15 @@ complete()
 		"$KVMFT_ROOT/tools/ftctl/ftctl.bash-completion" "$@" 2>&1 | sort | paste -sd' '
 }
 
-check_eq "completion: what attach takes" "ceiling converge mode pair pid role vm" \
+check_eq "completion: what attach takes" "ceiling converge mode pair pid promote role vm" \
 	"$(complete ftctl attach db1 "" | sed 's/--wait//' | xargs)"
 check_eq "completion: and to wait" --wait "$(complete ftctl attach db1 pair alpha -)"
 check_eq "completion: nothing twice" "" "$(complete ftctl attach db1 pid 1 pi)"
 check_eq "completion: a role" "primary standby" "$(complete ftctl attach db1 role "")"
 check_eq "completion: a mode" "async sync" "$(complete ftctl set db1 mode "")"
-check_eq "completion: what set takes" "converge mode" "$(complete ftctl set db1 "")"
+check_eq "completion: how to be promoted" "ask auto manual" "$(complete ftctl set db1 promote "")"
+check_eq "completion: what detach takes" --force "$(complete ftctl detach db1 "")"
+check_eq "completion: what set takes" "converge mode promote" "$(complete ftctl set db1 "")"
 check_eq "completion: what failover takes" --force "$(complete ftctl failover db1 "")"
 check_eq "completion: events of guests, too" vm "$(complete ftctl monitor pair alpha v)"
 

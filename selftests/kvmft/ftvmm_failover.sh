@@ -80,7 +80,7 @@ killed()
 	sleep "$((RANDOM % 2)).$((RANDOM % 10))"
 	on "$2" pkill -9 -x ftvmm
 	check "$1: the standby takes over" on "$3" ftctl failover g --force
-	check "$1: it is promoted" wait_until 30 guest_is "$3" promoted
+	check "$1: it is promoted" wait_until 30 guest_is "$3" solo
 	goes_on "$1: it counts on" 7
 	goes_on "$1: it writes on" 8
 }

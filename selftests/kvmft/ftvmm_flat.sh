@@ -57,7 +57,7 @@ taken_over()
 {
 	ends "$2"
 	check "$1: the standby takes over" on "$3" ftctl failover g --force
-	check "$1: it is promoted" wait_until 30 guest_is "$3" promoted
+	check "$1: it is promoted" wait_until 30 guest_is "$3" solo
 	loaded+=("$(console "$3" loaded)")
 }
 

@@ -66,12 +66,20 @@ steps()
 	done
 }
 
+# The epoch that follows the first commit is nobody's output, so it isn't one of the steps.
+in_lockstep()
+{
+	stepped 0 && return
+	[[ $(asked h1 held) == 0 ]] || ask h1 step >/dev/null
+	false
+}
+
 for dirty in ring log; do
 	vmm h1 --guest writer --memory 32M --pages $PAGES --dirty $dirty --lockstep steps
 	vmm h2 --standby --guest writer --memory 32M --pages $PAGES --dirty $dirty --hash
 	check "$dirty: protected" protect mode sync
-	check "$dirty: in lockstep" wait_until 20 stepped 0
-	steps 1
+	check "$dirty: in lockstep" wait_until 20 in_lockstep
+	steps 2
 	read -r before sent <<<"$(counters h1 pages_tracked pages_sent)"
 	check "$dirty: $STEPS epochs" steps $STEPS
 	read -r after now <<<"$(counters h1 pages_tracked pages_sent)"
@@ -212,7 +220,7 @@ check "a slow link: epochs" some_epochs 6
 quick_link
 check_eq "a slow link: no epoch is refused" 0 "$(counter h1 aborted)"
 check "a slow link: the standby takes over" on h2 ftctl failover g --force
-check "a slow link: it has" wait_until 20 guest_is h2 promoted
+check "a slow link: it has" wait_until 20 guest_is h2 solo
 check_eq "a slow link: its memory is what it was" equal "$(hashes)"
 let_go
 

@@ -106,7 +106,7 @@ on h1 ftctl detach tsc
 on h2 ftctl detach tsc
 vmms h2 <<<"right $common --standby"
 # shellcheck disable=SC2016
-on h2 sh -c 'ftctl attach right pair alpha pid "$(cat /tmp/vms/right/pid)" role standby'
+on h2 sh -c 'ftctl attach right pair alpha pid "$(cat /tmp/vms/right/pid)" role standby promote manual'
 # shellcheck disable=SC2016
 on h1 sh -c 'ftctl attach right pair alpha pid "$(cat /tmp/vms/tsc/pid)"'
 right_protected()

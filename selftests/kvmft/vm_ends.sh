@@ -55,7 +55,7 @@ has_ended()
 
 vmm h2 --standby "${options[@]}"
 check "the standby is attached" on h2 ftctl attach g pair alpha pid "$(<"$scratch/vmm_h2")" \
-	role standby
+	role standby promote manual
 
 begin "quit"
 check_eq "quit: before it" "$one" "$(users h1)"
@@ -124,7 +124,7 @@ check "waiting: there is no such guest" wait_until 10 vm_gone h1
 both_vmms --guest writer --seed 7 --memory 32M --pages 3072
 makes_output "copying: there is something to copy" h1
 "$LAB" delay h1 repl 300ms
-on h2 ftctl attach g pair alpha pid "$(<"$scratch/vmm_h2")" role standby
+on h2 ftctl attach g pair alpha pid "$(<"$scratch/vmm_h2")" role standby promote manual
 on h1 ftctl attach g pair alpha pid "$(<"$scratch/vmm_h1")"
 check "copying: it is" wait_until 10 guest_is h2 syncing
 check_eq "copying: here, too" syncing "$(guest h1 state)"
@@ -135,7 +135,7 @@ has_ended "copying"
 check_has "copying: half a guest can't take over" "$(status on h2 ftctl failover g --force)" "1 "
 
 vmm h2 --standby "${options[@]}"
-on h2 ftctl attach g pair alpha pid "$(<"$scratch/vmm_h2")" role standby
+on h2 ftctl attach g pair alpha pid "$(<"$scratch/vmm_h2")" role standby promote manual
 begin "the standby's end"
 on h2 pkill -9 -x flatvmm
 check_events "the standby's end: h2 tells" h2 \
@@ -164,7 +164,7 @@ makes_output "the last one: it makes output" h1
 on h1 pkill -9 -x flatvmm
 check "the last one: there is no such guest" wait_until 10 vm_gone h1
 on h2 ftctl failover g --force
-check "the last one: the standby goes on" wait_until 20 guest_is h2 promoted
+check "the last one: the standby goes on" wait_until 20 guest_is h2 solo
 makes_output "the last one: it makes output" h2
 check_eq "the last one: its memory is what it was" equal "$(hashes)"
 check_has "the last one: its outputs are one sequence" \

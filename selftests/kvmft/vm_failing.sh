@@ -84,7 +84,7 @@ row()
 	fi
 	makes_output "$what: it makes output" h1
 	on h2 ftctl failover g --force
-	check "$what: the standby goes on" wait_until 20 guest_is h2 promoted
+	check "$what: the standby goes on" wait_until 20 guest_is h2 solo
 	makes_output "$what: it makes output there" h2
 	check_eq "$what: its memory is what it was" equal "$(hashes)"
 	check_has "$what: its outputs are one sequence" \

@@ -39,7 +39,7 @@ row()
 	# Each epoch takes kicks of three vcpus, which pass here twice.
 	check "$what: kicks were late" test "$(hits)" -ge $((kicks + OUTPUTS))
 	check "$what: the standby takes over" on h2 ftctl failover g --force
-	check "$what: it has" wait_until 20 guest_is h2 promoted
+	check "$what: it has" wait_until 20 guest_is h2 solo
 	check "$what: it goes on" wait_until 30 more_lines h2 4
 	check_has "$what: its outputs are one sequence" \
 		"$(judge --guest counter --seed 7 --vcpus 4 --pages 2 --duplicates 64)" " outputs, "

@@ -64,7 +64,7 @@ takes_over()
 	local name=$1
 	shift
 	on h2 ftctl failover g --force
-	check "$name: the standby goes on" wait_until 20 guest_is h2 promoted
+	check "$name: the standby goes on" wait_until 20 guest_is h2 solo
 	makes_output "$name: it makes output" h2
 	check_eq "$name: its memory is what it was" equal "$(hashes)"
 	check_has "$name: its outputs are one sequence" \
@@ -107,7 +107,7 @@ for dirty in ring log; do
 	begin --guest writer --pages 3072 --dirty $dirty
 	makes_output "$dirty: there is something to copy" h1
 	"$LAB" delay h1 repl 300ms
-	on h2 ftctl attach g pair alpha pid "$(<"$scratch/vmm_h2")" role standby
+	on h2 ftctl attach g pair alpha pid "$(<"$scratch/vmm_h2")" role standby promote manual
 	on h1 ftctl attach g pair alpha pid "$(<"$scratch/vmm_h1")"
 	check "$dirty: it is copied" wait_until 20 guest_is h2 syncing
 	check "$dirty: logging is ended" ask h1 unlog
@@ -133,7 +133,7 @@ changes()
 	check_eq "slot $how: that is its state" "unprotected layout" \
 		"$(guest h1 state) $(guest h1 reason)"
 	makes_output "slot $how: it runs on" h1
-	check_events "slot $how: the standby waits" h2 "changed waiting-peer gone"
+	check_events "slot $how: the standby waits" h2 "changed waiting-peer layout"
 	# The standby has the old memory, and its primary the new.
 	on h1 ftctl detach g
 	on h1 ftctl attach g pair alpha pid "$(<"$scratch/vmm_h1")"

@@ -49,7 +49,7 @@ attached()
 {
 	local name=$1 here there
 	here=$(start h1 "$@" --spin 3000) && there=$(start h2 "$@" --standby) &&
-		on h2 ftctl attach "$name" pair alpha pid "$there" role standby &&
+		on h2 ftctl attach "$name" pair alpha pid "$there" role standby promote manual &&
 		on h1 ftctl attach "$name" pair alpha pid "$here" mode sync &&
 		wait_until 60 protected_on h1 "$name"
 }

@@ -98,8 +98,9 @@ hostile_round()
 	at promoting "$@"
 
 	check_eq "$what: the honest one doesn't notice" "$honest" "$(honest_says h1)"
-	check "$what: it is let go" detach_all h1 <<<bad
-	check "$what: and so is its standby" detach_all h2 <<<bad
+	# A hostile standby may take over for ever.
+	check "$what: it is let go" detach_all h1 --force <<<bad
+	check "$what: and so is its standby" detach_all h2 --force <<<bad
 }
 
 # honest_ends: it goes on at the other host as if nothing had been.
@@ -112,7 +113,7 @@ honest_ends()
 	before=$(lines h1)
 	check "and makes output" wait_until 30 more_lines h1 "$before"
 	check "its standby takes over" on h2 ftctl failover g --force
-	check "it has" wait_until 20 guest_is h2 promoted
+	check "it has" wait_until 20 guest_is h2 solo
 	check "it goes on" wait_until 30 more_lines h2 3
 	check_has "its outputs are one sequence" \
 		"$(judge --guest counter --seed 7 --vcpus 1 --duplicates 64)" " outputs, "

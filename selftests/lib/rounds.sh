@@ -84,7 +84,7 @@ wild()
 	RANDOM=$2
 	for ((round = 1; round <= rounds; round++)); do
 		if [[ $role == standby ]]; then
-			attach role standby
+			attach role standby promote manual
 		elif ((RANDOM % 2)); then
 			attach mode async
 		else

@@ -190,7 +190,7 @@ class Guest:
     def protect(self, pids):
         """Attaches both, and waits until it is protected."""
         attach = ["ftctl", "attach", self.name, "pair", "alpha", "pid"]
-        self.standby.run([*attach, str(pids[1]), "role", "standby"])
+        self.standby.run([*attach, str(pids[1]), "role", "standby", "promote", "manual"])
         self.primary.run([*attach, str(pids[0]), "mode", self.row["mode"], "converge"])
         self.primary.until_state(self.name, states=["protected"], seconds=LIMIT)
 
@@ -215,7 +215,7 @@ class Guest:
     def fail_over(self):
         """The standby takes over, and goes on."""
         self.standby.run(["ftctl", "failover", self.name, "--force"])
-        self.standby.until_state(self.name, states=["promoted"], seconds=LIMIT)
+        self.standby.until_state(self.name, states=["solo"], seconds=LIMIT)
         loaded = self.standby.status(self.name)["loaded"]
         self.standby.until_lines(self.name, least=loaded + OUTPUTS_AFTER, seconds=LIMIT)
 

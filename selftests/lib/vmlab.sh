@@ -80,7 +80,7 @@ protects()
 {
 	local primary=$1 standby=$2
 	shift 2
-	on "$standby" ftctl attach g pair alpha pid "$(<"$scratch/vmm_$standby")" role standby &&
+	on "$standby" ftctl attach g pair alpha pid "$(<"$scratch/vmm_$standby")" role standby promote manual &&
 		on "$primary" ftctl attach g pair alpha pid "$(<"$scratch/vmm_$primary")" "$@" &&
 		wait_until 40 guest_is "$primary" protected &&
 		wait_until 10 guest_is "$standby" protected
@@ -92,11 +92,11 @@ protect()
 	protects h1 h2 "$@"
 }
 
-# let_go: both ends.
+# let_go: both ends, whoever could still take over.
 let_go()
 {
-	on h1 ftctl detach g 2>/dev/null
-	on h2 ftctl detach g 2>/dev/null
+	on h1 ftctl detach g --force 2>/dev/null
+	on h2 ftctl detach g --force 2>/dev/null
 }
 
 # lines HOST: outputs that are out there.

@@ -44,13 +44,14 @@ attach_all()
 		done' bash "$2"
 }
 
-# detach_all HOST: all names of the input; and end their VMMs, the only ones of vmms there.
+# detach_all HOST [--force]: all names of the input; and end their VMMs, the only ones of vmms
+# there.
 detach_all()
 {
 	# shellcheck disable=SC2016
 	"$LAB" exec "$1" bash -c '
 		while read -r name; do
-			said=$(timeout 60 ftctl detach "$name" 2>&1 </dev/null) ||
+			said=$(timeout 60 ftctl detach "$name" $1 2>&1 </dev/null) ||
 				[[ $said == *"there is no guest"* ]] ||
 				{ echo "$name: $? $said"; failed=1; }
 			[[ ! -e /sys/class/kvmft/vm-$name ]] || { echo "$name is there"; failed=1; }
@@ -61,7 +62,7 @@ detach_all()
 			sleep 0.05
 		done
 		pgrep -x sidevmm
-		exit 1'
+		exit 1' bash "${2:-}"
 }
 
 # ask_vmm HOST NAME COMMAND...

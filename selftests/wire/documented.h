@@ -40,7 +40,7 @@ static const struct {
 	{ 16, 16, 0, CTL, 0, true },
 	{ 8, 8, 0, CTL, 0, true },
 	{ 24, 24, 0, CTL, 0, true },
-	{ 8, 136, 0, CTL, 0, true },
+	{ 8, 136, 0, CTL, 1, true },
 };
 
 #define DOCUMENTED ((int)(sizeof(documented) / sizeof(*documented)))

@@ -9,7 +9,7 @@
 #include "msrs.h"
 #include "name.h"
 #include "size.h"
-#include "vm_mode.h"
+#include "vm_policy.h"
 #include "vm_wait.h"
 #include "vmm.h"
 
@@ -21,6 +21,7 @@
  * @vm: The VM's descriptor there, VMM_ONLY_VM if it wasn't said.
  * @role: &enum kvmft_vm_role, 0 if it wasn't said.
  * @mode: &enum kvmft_vm_mode, 0 if it wasn't said.
+ * @promote: &enum kvmft_vm_promote, 0 if it wasn't said.
  * @ceiling: In bytes, 0 if it wasn't said.
  * @converge: To stop the guest if its memory can't be copied otherwise.
  * @wait: To wait until it is protected.
@@ -32,6 +33,7 @@ struct new_vm {
 	int vm;
 	uint32_t role;
 	uint32_t mode;
+	uint32_t promote;
 	uint64_t ceiling;
 	bool converge;
 	bool wait;
@@ -106,6 +108,11 @@ static enum exit_status parse_mode(const char *value, struct new_vm *vm)
 	return vm_mode_parse(&attach_command, value, &vm->mode);
 }
 
+static enum exit_status parse_promote(const char *value, struct new_vm *vm)
+{
+	return vm_promote_parse(&attach_command, value, &vm->promote);
+}
+
 static enum exit_status parse_ceiling(const char *value, struct new_vm *vm)
 {
 	const char *wrong;
@@ -134,6 +141,7 @@ static enum exit_status parse_keyword(const char *keyword, const char *value,
 		{ "vm", parse_vm },
 		{ "role", parse_role },
 		{ "mode", parse_mode },
+		{ "promote", parse_promote },
 		{ "ceiling", parse_ceiling },
 	};
 	size_t i;
@@ -196,6 +204,8 @@ static bool request_vm(struct genl *genl, const struct new_vm *vm,
 		     msrs->len * sizeof(msrs->numbers[0]), msrs->numbers);
 	if (vm->mode)
 		mnl_attr_put_u32(request, KVMFT_A_VM_MODE, vm->mode);
+	if (vm->promote)
+		mnl_attr_put_u32(request, KVMFT_A_VM_PROMOTE, vm->promote);
 	if (vm->ceiling)
 		mnl_attr_put_u64(request, KVMFT_A_VM_CEILING, vm->ceiling);
 	if (vm->converge)
@@ -243,7 +253,7 @@ static enum exit_status attach_run(const struct options *options, int argc,
 const struct command attach_command = {
 	.name = "attach",
 	.arguments =
-		"NAME pair PAIR pid PID [vm FD] [role primary|standby] [mode sync|async] [ceiling SIZE] [converge] [--wait]",
+		"NAME pair PAIR pid PID [vm FD] [role primary|standby] [mode sync|async] [promote auto|manual|ask] [ceiling SIZE] [converge] [--wait]",
 	.summary = "protect a guest, or make one the standby",
 	.details =
 		"Attaches the VM of the process PID as the guest NAME, which both hosts call\n"
@@ -257,6 +267,10 @@ const struct command attach_command = {
 		"holds up to SIZE, like 512M or 2G, of an epoch that isn't complete. With\n"
 		"converge, a guest that writes faster than its memory can be copied is stopped\n"
 		"for the rest of the copy.\n"
+		"\n"
+		"When its primary is lost a standby takes over after the pair's time-out, with\n"
+		"\"promote manual\" when it is told to, with \"promote ask\" the same and tells of it;\n"
+		"mode is then how it protects the guest when it has a standby itself.\n"
 		"\n"
 		"With --wait it ends only when the guest is protected, or can't be. It needs the\n"
 		"capabilities CAP_NET_ADMIN and CAP_SYS_PTRACE, and access to /dev/kvm.\n",

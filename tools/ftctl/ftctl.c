@@ -21,6 +21,7 @@ static const struct command *const commands[] = {
 	&show_command,
 	&set_command,
 	&failover_command,
+	&solo_command,
 	&monitor_command,
 	NULL
 };

@@ -59,6 +59,7 @@ extern const struct command pair_command;
 extern const struct command attach_command;
 extern const struct command detach_command;
 extern const struct command show_command;
+extern const struct command solo_command;
 extern const struct command set_command;
 extern const struct command failover_command;
 extern const struct command monitor_command;

@@ -112,6 +112,26 @@ const char *vm_mode_name(uint32_t mode, char unknown[NAME_SIZE])
 }
 
 /**
+ * vm_promote_name() - what it is called that a standby does without its primary
+ * @promote: &enum kvmft_vm_promote
+ * @unknown: room for the name of a number that isn't known
+ *
+ * Return: the name
+ */
+const char *vm_promote_name(uint32_t promote, char unknown[NAME_SIZE])
+{
+	switch ((enum kvmft_vm_promote)promote) {
+	case KVMFT_VM_AUTO:
+		return "auto";
+	case KVMFT_VM_MANUAL:
+		return "manual";
+	case KVMFT_VM_ASK:
+		return "ask";
+	}
+	return unknown_name(promote, unknown);
+}
+
+/**
  * vm_state_name() - what a state of a guest is called
  * @state: &enum kvmft_vm_state
  * @unknown: room for the name of a number that isn't known
@@ -133,8 +153,10 @@ const char *vm_state_name(uint32_t state, char unknown[NAME_SIZE])
 		return "unprotected";
 	case KVMFT_VM_PROMOTING:
 		return "promoting";
-	case KVMFT_VM_PROMOTED:
-		return "promoted";
+	case KVMFT_VM_SOLO:
+		return "solo";
+	case KVMFT_VM_FENCED:
+		return "fenced";
 	}
 	return unknown_name(state, unknown);
 }
@@ -173,6 +195,8 @@ const char *vm_event_name(uint32_t event, char unknown[NAME_SIZE])
 		return "detached";
 	case KVMFT_VM_CHANGED:
 		return "changed";
+	case KVMFT_VM_ASKS:
+		return "asks";
 	}
 	return unknown_name(event, unknown);
 }
@@ -221,6 +245,8 @@ const char *reason_name(uint32_t reason, char unknown[NAME_SIZE])
 		[KVMFT_REASON_VMM] = "vmm",
 		[KVMFT_REASON_VMM_GONE] = "vmm-gone",
 		[KVMFT_REASON_NOT_CONVERGING] = "not-converging",
+		[KVMFT_REASON_SUPERSEDED] = "superseded",
+		[KVMFT_REASON_RIVAL] = "rival",
 	};
 
 	/* New reasons come at the end, so this tells what is missing. */

@@ -19,6 +19,7 @@ const char *state_name(uint32_t state, char unknown[NAME_SIZE]);
 const char *event_name(uint32_t event, char unknown[NAME_SIZE]);
 const char *vm_role_name(uint32_t role, char unknown[NAME_SIZE]);
 const char *vm_mode_name(uint32_t mode, char unknown[NAME_SIZE]);
+const char *vm_promote_name(uint32_t promote, char unknown[NAME_SIZE]);
 const char *vm_state_name(uint32_t state, char unknown[NAME_SIZE]);
 const char *vm_tracking_name(uint32_t tracking, char unknown[NAME_SIZE]);
 const char *vm_event_name(uint32_t event, char unknown[NAME_SIZE]);

@@ -4,17 +4,34 @@
 
 #include "genl.h"
 #include "name.h"
-#include "vm_mode.h"
+#include "vm_policy.h"
 
 /**
  * struct changes - what the operator wants to change
  * @mode: &enum kvmft_vm_mode, 0 if it wasn't said.
+ * @promote: &enum kvmft_vm_promote, the same.
  * @converge: To stop the guest if its memory can't be copied otherwise.
  */
 struct changes {
 	uint32_t mode;
+	uint32_t promote;
 	bool converge;
 };
+
+/* A keyword with a value behind it. */
+static enum exit_status parse_keyword(const char *keyword, const char *value,
+				      struct changes *changes)
+{
+	bool mode = !strcmp(keyword, "mode");
+
+	if (!mode && strcmp(keyword, "promote"))
+		return wrong_usage(&set_command, "'%s' is too much", keyword);
+	if (!value)
+		return wrong_usage(&set_command, "what belongs behind '%s' is missing",
+				   keyword);
+	return mode ? vm_mode_parse(&set_command, value, &changes->mode) :
+		      vm_promote_parse(&set_command, value, &changes->promote);
+}
 
 static enum exit_status parse(int argc, char **argv, struct changes *changes)
 {
@@ -31,15 +48,10 @@ static enum exit_status parse(int argc, char **argv, struct changes *changes)
 			changes->converge = true;
 			continue;
 		}
-		if (strcmp(argv[i], "mode"))
-			return wrong_usage(&set_command, "'%s' is too much",
-					   argv[i]);
-		if (++i == argc)
-			return wrong_usage(&set_command,
-					   "what belongs behind 'mode' is missing");
-		status = vm_mode_parse(&set_command, argv[i], &changes->mode);
+		status = parse_keyword(argv[i], argv[i + 1], changes);
 		if (status)
 			return status;
+		i++;
 	}
 	return EXIT_OK;
 }
@@ -66,6 +78,8 @@ static enum exit_status set_run(const struct options *options, int argc,
 	mnl_attr_put_strz(request, KVMFT_A_VM_NAME, argv[1]);
 	if (changes.mode)
 		mnl_attr_put_u32(request, KVMFT_A_VM_MODE, changes.mode);
+	if (changes.promote)
+		mnl_attr_put_u32(request, KVMFT_A_VM_PROMOTE, changes.promote);
 	if (changes.converge)
 		mnl_attr_put(request, KVMFT_A_VM_CONVERGE, 0, NULL);
 	ok = genl_request(genl, request, NULL, NULL);
@@ -75,12 +89,16 @@ static enum exit_status set_run(const struct options *options, int argc,
 
 const struct command set_command = {
 	.name = "set",
-	.arguments = "NAME [mode sync|async] [converge]",
+	.arguments = "NAME [mode sync|async] [converge] [promote auto|manual|ask]",
 	.summary = "change how a guest is protected",
 	.details =
 		"Changes how the guest NAME is protected, while it is. In mode sync it stands\n"
 		"still until the standby has its state, in mode async only its output waits.\n"
 		"With converge, a guest that writes faster than its memory can be copied is\n"
-		"stopped for the rest of the copy. It needs the capability CAP_NET_ADMIN.\n",
+		"stopped for the rest of the copy. These are the primary's.\n"
+		"\n"
+		"On the standby's host, promote says what it does when the primary is lost: it takes\n"
+		"over (auto), it waits for \"ftctl failover\" (manual), or it does that and has\n"
+		"\"ftctl monitor\" tell (ask). It needs the capability CAP_NET_ADMIN.\n",
 	.run = set_run,
 };

@@ -11,6 +11,7 @@ static const struct genl_field fields[KVMFT_A_VM_MAX + 1] = {
 	[KVMFT_A_VM_PAIR] = { MNL_TYPE_NUL_STRING, false },
 	[KVMFT_A_VM_ROLE] = { MNL_TYPE_U32, false },
 	[KVMFT_A_VM_MODE] = { MNL_TYPE_U32, false },
+	[KVMFT_A_VM_PROMOTE] = { MNL_TYPE_U32, false },
 	[KVMFT_A_VM_PID] = { MNL_TYPE_U32, false },
 	[KVMFT_A_VM_STATE] = { MNL_TYPE_U32, false },
 	[KVMFT_A_VM_REASON] = { MNL_TYPE_U32, false },

@@ -137,6 +137,7 @@ static void print_configuration(const struct vm_info *vm)
 	bool begun = false;
 
 	print_name(vm, &begun, "mode", KVMFT_A_VM_MODE, vm_mode_name);
+	print_name(vm, &begun, "promote", KVMFT_A_VM_PROMOTE, vm_promote_name);
 	print_number(vm, &begun, "pid", KVMFT_A_VM_PID);
 	print_number(vm, &begun, "vcpus", KVMFT_A_VM_VCPUS);
 	if (vm_has(vm, KVMFT_A_VM_MEMORY)) {
@@ -276,6 +277,7 @@ static void add_json(struct json *json, const struct vm_info *vm)
 	vm_json_state(json, vm);
 	vm_json_number(json, "state_age_ms", vm, KVMFT_A_VM_STATE_AGE);
 	vm_json_name(json, "mode", vm, KVMFT_A_VM_MODE, vm_mode_name);
+	vm_json_name(json, "promote", vm, KVMFT_A_VM_PROMOTE, vm_promote_name);
 	vm_json_number(json, "pid", vm, KVMFT_A_VM_PID);
 	vm_json_number(json, "vcpus", vm, KVMFT_A_VM_VCPUS);
 	vm_json_number(json, "memory_bytes", vm, KVMFT_A_VM_MEMORY);

@@ -155,6 +155,7 @@ static bool is_decided(const struct vm_info *vm)
 	case KVMFT_VM_WAITING_PEER:
 	case KVMFT_VM_SYNCING:
 	case KVMFT_VM_HELD:
+	case KVMFT_VM_SOLO:
 		return false;
 	default:
 		return true;

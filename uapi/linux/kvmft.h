@@ -75,6 +75,8 @@
  *	Privileged; on the standby.
  * @KVMFT_CMD_VM_EVENT: Never a request: what is sent to the group "events" when
  *	something happens to a guest.
+ * @KVMFT_CMD_VM_SOLO: Let a guest that is held go on without a standby. Privileged;
+ *	on the primary.
  * @__KVMFT_CMD_MAX: Only there to compute the next one.
  * @KVMFT_CMD_MAX: The highest command that this header knows.
  */
@@ -94,6 +96,7 @@ enum kvmft_cmd {
 	KVMFT_CMD_VM_SET,
 	KVMFT_CMD_VM_FAILOVER,
 	KVMFT_CMD_VM_EVENT,
+	KVMFT_CMD_VM_SOLO,
 
 	__KVMFT_CMD_MAX,
 	KVMFT_CMD_MAX = (__KVMFT_CMD_MAX - 1)
@@ -214,6 +217,8 @@ enum kvmft_pair_state {
  * @KVMFT_REASON_VMM_GONE: The VMM has ended.
  * @KVMFT_REASON_NOT_CONVERGING: The guest writes faster than its memory can be
  *	copied.
+ * @KVMFT_REASON_SUPERSEDED: The other host has a later generation of the guest.
+ * @KVMFT_REASON_RIVAL: The other host has the same generation of it, and both ran.
  * @__KVMFT_REASON_MAX: Only there to compute the next one.
  * @KVMFT_REASON_MAX: The highest reason that this header knows.
  */
@@ -252,6 +257,8 @@ enum kvmft_reason {
 	KVMFT_REASON_VMM,
 	KVMFT_REASON_VMM_GONE,
 	KVMFT_REASON_NOT_CONVERGING,
+	KVMFT_REASON_SUPERSEDED,
+	KVMFT_REASON_RIVAL,
 
 	__KVMFT_REASON_MAX,
 	KVMFT_REASON_MAX = (__KVMFT_REASON_MAX - 1)
@@ -398,6 +405,18 @@ enum kvmft_vm_mode {
 };
 
 /**
+ * enum kvmft_vm_promote - what a standby does when its primary is lost
+ * @KVMFT_VM_AUTO: It takes over.
+ * @KVMFT_VM_MANUAL: It waits for KVMFT_CMD_VM_FAILOVER.
+ * @KVMFT_VM_ASK: The same, and tells that it does: KVMFT_VM_ASKS.
+ */
+enum kvmft_vm_promote {
+	KVMFT_VM_AUTO = 1,
+	KVMFT_VM_MANUAL,
+	KVMFT_VM_ASK,
+};
+
+/**
  * enum kvmft_vm_state - how it is with a guest
  * @KVMFT_VM_WAITING_PEER: The other host doesn't have it attached, or isn't there,
  *	and it was never protected.
@@ -410,7 +429,10 @@ enum kvmft_vm_mode {
  * @KVMFT_VM_UNPROTECTED: It can't be protected any more, for KVMFT_A_VM_REASON,
  *	until it is attached anew.
  * @KVMFT_VM_PROMOTING: The standby takes the state of the last committed epoch.
- * @KVMFT_VM_PROMOTED: It has, and runs.
+ * @KVMFT_VM_SOLO: It goes on alone: it was promoted, or was told to. Its output leaves at
+ *	once, until it has a standby again.
+ * @KVMFT_VM_FENCED: The other host has a later generation of it: it is stopped, for
+ *	good.
  */
 enum kvmft_vm_state {
 	KVMFT_VM_WAITING_PEER = 1,
@@ -419,7 +441,8 @@ enum kvmft_vm_state {
 	KVMFT_VM_HELD,
 	KVMFT_VM_UNPROTECTED,
 	KVMFT_VM_PROMOTING,
-	KVMFT_VM_PROMOTED,
+	KVMFT_VM_SOLO,
+	KVMFT_VM_FENCED,
 };
 
 /**
@@ -427,11 +450,13 @@ enum kvmft_vm_state {
  * @KVMFT_VM_ATTACHED: The guest was attached.
  * @KVMFT_VM_DETACHED: The guest was detached.
  * @KVMFT_VM_CHANGED: Its state or the reason for it changed.
+ * @KVMFT_VM_ASKS: A standby has lost its primary, and somebody has to say who goes on.
  */
 enum kvmft_vm_event {
 	KVMFT_VM_ATTACHED = 1,
 	KVMFT_VM_DETACHED,
 	KVMFT_VM_CHANGED,
+	KVMFT_VM_ASKS,
 };
 
 /**
@@ -454,7 +479,8 @@ enum kvmft_vm_event {
  *	guest writes faster, stop the guest for the rest of it.
  * @KVMFT_A_VM_CEILING: u64, bytes that a standby may stage.
  * @KVMFT_A_VM_FORCE: Flag, required for KVMFT_CMD_VM_FAILOVER as yet: promote
- *	without asking the primary.
+ *	without asking the primary. With KVMFT_CMD_VM_DETACH: also if the standby can't
+ *	be told that it isn't to take over.
  * @KVMFT_A_VM_STATE: u32, &enum kvmft_vm_state.
  * @KVMFT_A_VM_REASON: u32, &enum kvmft_reason, why it is in that state; missing if
  *	there is none.
@@ -463,7 +489,8 @@ enum kvmft_vm_event {
  * @KVMFT_A_VM_VCPUS: u32, number of vcpus.
  * @KVMFT_A_VM_MEMORY: u64, bytes of RAM regions.
  * @KVMFT_A_VM_TRACKING: u32, &enum kvmft_vm_tracking.
- * @KVMFT_A_VM_GENERATION: u64, rises with each promotion.
+ * @KVMFT_A_VM_GENERATION: u64, rises with each promotion, and when a primary is told to
+ *	go on alone.
  * @KVMFT_A_VM_EPOCH: u64, the last epoch that was begun.
  * @KVMFT_A_VM_COMMITTED: u64, the last epoch that was committed.
  * @KVMFT_A_VM_COPY_DONE: u64, bytes of the full copy that were dealt with.
@@ -473,6 +500,8 @@ enum kvmft_vm_event {
  * @KVMFT_A_VM_COUNTERS: Nest of &enum kvmft_a_counter.
  * @KVMFT_A_VM_EVENT: u32, &enum kvmft_vm_event. In events only.
  * @KVMFT_A_VM_PAD: Aligns what follows it.
+ * @KVMFT_A_VM_PROMOTE: u32, &enum kvmft_vm_promote, of a standby; KVMFT_VM_AUTO if a
+ *	request to attach has none.
  * @__KVMFT_A_VM_MAX: Only there to compute the next one.
  * @KVMFT_A_VM_MAX: The highest attribute that this header knows.
  */
@@ -505,6 +534,7 @@ enum kvmft_a_vm {
 	KVMFT_A_VM_COUNTERS,
 	KVMFT_A_VM_EVENT,
 	KVMFT_A_VM_PAD,
+	KVMFT_A_VM_PROMOTE,
 
 	__KVMFT_A_VM_MAX,
 	KVMFT_A_VM_MAX = (__KVMFT_A_VM_MAX - 1)
@@ -819,7 +849,7 @@ struct kvmft_wait {
  * KVMFT_WAIT - wait until a ticket may leave
  *
  * Returns 0 when it may; fails with EAGAIN when the time is over, with ENOENT if no
- * such ticket was given, with EINTR.
+ * such ticket was given, with ESTALE if the guest was discarded, with EINTR.
  *
  * Waiting for many: poll() tells POLLIN after each change of @committed or @lease in
  * the area since the last KVMFT_WAIT.
@@ -941,7 +971,7 @@ static inline void kvmft_mark(struct kvmft_area *area, __u64 gpa, __u64 len)
  *
  * Waits while all stand still for a checkpoint.
  *
- * Return: 0, or -1 with errno EINTR
+ * Return: 0, or -1 with errno EINTR, or ESTALE if the guest was discarded
  */
 static inline int kvmft_enter(struct kvmft_area *area, int fd)
 {
@@ -991,7 +1021,7 @@ static inline int kvmft_may_leave(const struct kvmft_area *area, __u64 ticket,
 {
 	__u32 state = __atomic_load_n(&area->state, __ATOMIC_ACQUIRE);
 
-	if (!ticket || state == KVMFT_AREA_IDLE || state == KVMFT_AREA_TRACKED)
+	if (state == KVMFT_AREA_IDLE || state == KVMFT_AREA_TRACKED)
 		return 1;
 	return ticket <= __atomic_load_n(&area->committed, __ATOMIC_ACQUIRE) &&
 	       now < __atomic_load_n(&area->lease, __ATOMIC_ACQUIRE);

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/kvmft.h>
+#include <string.h>
+
+#include "vm_policy.h"
+
+/**
+ * struct choice - one of the words that may stand behind a keyword
+ * @word: The word; NULL ends a list.
+ * @number: What it is for the module.
+ */
+struct choice {
+	const char *word;
+	uint32_t number;
+};
+
+static enum exit_status parse(const struct command *command, const char *keyword,
+			      const char *value, const struct choice *choices,
+			      const char *all, uint32_t *number)
+{
+	if (*number)
+		return wrong_usage(command, "'%s' is there twice", keyword);
+	for (; choices->word; choices++) {
+		if (!strcmp(value, choices->word)) {
+			*number = choices->number;
+			return EXIT_OK;
+		}
+	}
+	return wrong_usage(command, "'%s' is none of %s", value, all);
+}
+
+/**
+ * vm_mode_parse() - read what stands behind "mode"
+ * @command: whose usage to show if it makes no sense
+ * @value: what the operator typed
+ * @mode: gets &enum kvmft_vm_mode; 0 before, unless it was said already
+ *
+ * Return: EXIT_OK, or EXIT_USAGE after a complaint
+ */
+enum exit_status vm_mode_parse(const struct command *command, const char *value,
+			       uint32_t *mode)
+{
+	static const struct choice modes[] = {
+		{ "sync", KVMFT_VM_SYNC }, { "async", KVMFT_VM_ASYNC }, { NULL, 0 },
+	};
+
+	return parse(command, "mode", value, modes, "sync, async", mode);
+}
+
+/**
+ * vm_promote_parse() - read what stands behind "promote"
+ * @command: whose usage to show if it makes no sense
+ * @value: what the operator typed
+ * @promote: gets &enum kvmft_vm_promote; 0 before, unless it was said already
+ *
+ * Return: EXIT_OK, or EXIT_USAGE after a complaint
+ */
+enum exit_status vm_promote_parse(const struct command *command, const char *value,
+				  uint32_t *promote)
+{
+	static const struct choice ways[] = {
+		{ "auto", KVMFT_VM_AUTO }, { "manual", KVMFT_VM_MANUAL },
+		{ "ask", KVMFT_VM_ASK }, { NULL, 0 },
+	};
+
+	return parse(command, "promote", value, ways, "auto, manual, ask", promote);
+}
