@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# needs: hosts=1 nodebug timeout=500 mem=3G breaks
+# needs: hosts=1 nodebug timeout=500 mem=3G breaks either
 #
 # ftvmm without protection: Debian's kernel boots on it, on one vcpu and on several, and
 # has a network and a disk that keeps what is written. How the guest ends is how it ends.

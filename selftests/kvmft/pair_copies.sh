@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# needs: hosts=2 nodebug timeout=300
+# needs: hosts=2 nodebug timeout=300 either
 #
 # Pages go out by reference: the sending host copies none of them, and they go
 # nearly as fast as a plain loop of sendfile(2) sends between the same hosts.

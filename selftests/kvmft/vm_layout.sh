@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# needs: hosts=2 timeout=300
+# needs: hosts=2 timeout=300 either
 #
 # The memory of a guest changes while it is protected. Another layout ends protection,
 # in words and with an event, and the guest runs on; attached again it is protected again.
