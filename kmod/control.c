@@ -224,6 +224,24 @@ static enum kvmft_reason on_detach(struct kvmft_pair *pair, struct kvmft_channel
 	return 0;
 }
 
+/* A sink asks for the guest, its source hands it over or declines. */
+static enum kvmft_reason on_switch(struct kvmft_channel *channel,
+				   const struct kvmft_wire_header *header, const u8 *body)
+{
+	struct kvmft_wire_switch step;
+	enum kvmft_reason reason;
+
+	reason = kvmft_wire_get_switch(body, header->body, &step);
+	if (reason)
+		return reason;
+	if (channel->source != (step.step == KVMFT_WIRE_SWITCH_PREPARE) ||
+	    step.step == KVMFT_WIRE_SWITCH_READY)
+		return KVMFT_REASON_PROTOCOL;
+	if (channel->ops->exchange && READ_ONCE(channel->attached))
+		channel->ops->exchange(channel, step.step, header->generation, header->epoch);
+	return 0;
+}
+
 /* Those that only guests use are judged, and answered by who has none. */
 static enum kvmft_reason check_guest_frame(const struct kvmft_wire_header *header,
 					   const u8 *body)
@@ -286,7 +304,9 @@ enum kvmft_reason kvmft_control_frame(struct kvmft_pair *pair,
 			channel->ops->lost(channel, KVMFT_LOSS_ENDED);
 			break;
 		}
-		if (channel && channel->ops->about &&
+		if (channel && header->type == KVMFT_WIRE_SWITCH)
+			reason = on_switch(channel, header, body);
+		else if (channel && channel->ops->about &&
 		    (header->type == KVMFT_WIRE_LAYOUT ||
 		     header->type == KVMFT_WIRE_CONFIG))
 			reason = channel->ops->about(channel, header, body);

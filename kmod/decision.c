@@ -136,7 +136,7 @@ void kvmft_primary_stand_down(struct kvmft_primary *primary, u32 reason, u64 gen
 {
 	struct kvmft_vm *vm = &primary->vm;
 	struct kvmft_verdict verdict = { 0 };
-	bool final = reason != KVMFT_REASON_RIVAL, first, changed;
+	bool final = reason != KVMFT_REASON_RIVAL, first, changed, over;
 	u32 state = final ? KVMFT_VM_FENCED : KVMFT_VM_HELD;
 	u64 claim;
 
@@ -159,8 +159,14 @@ void kvmft_primary_stand_down(struct kvmft_primary *primary, u32 reason, u64 gen
 	if (final)
 		WRITE_ONCE(primary->fenced, true);
 	primary->rival = !final;
+	over = primary->switched;
+	primary->switching = false;
+	WRITE_ONCE(primary->switched, false);
 	WRITE_ONCE(primary->decided, primary->decided + 1);
-	if (reason == KVMFT_REASON_SUPERSEDED)
+	if (reason == KVMFT_REASON_SUPERSEDED && over)
+		kvmft_judge_saying(&verdict, KVMFT_REASON_SWITCHED,
+				   "the other host has it from here on; discard this one (ftctl detach), and start a standby");
+	else if (reason == KVMFT_REASON_SUPERSEDED)
 		kvmft_judge_saying(&verdict, reason,
 				   "%llu there, %llu here; discard this one (ftctl detach), and start a standby",
 				   generation, primary->generation);
@@ -172,6 +178,9 @@ void kvmft_primary_stand_down(struct kvmft_primary *primary, u32 reason, u64 gen
 				   generation);
 	changed = kvmft_vm_move(vm, state, &verdict);
 	spin_unlock(&vm->lock);
+	if (over && final)
+		kvmft_vm_note(vm, KVMFT_A_COUNTER_SWITCHED,
+			      ktime_get_ns() - primary->still_since);
 	if (changed)
 		kvmft_vm_moved(vm, state, &verdict);
 	if (first)
@@ -207,6 +216,8 @@ int kvmft_primary_alone(struct kvmft_vm *vm)
 		vm->vmm->generation = primary->generation;
 		WRITE_ONCE(vm->vmm->area->generation, primary->generation);
 		primary->solo = true;
+		primary->switching = false;
+		WRITE_ONCE(primary->switched, false);
 		primary->known = false;
 		primary->owed = false;
 		WRITE_ONCE(primary->flying, false);
@@ -322,19 +333,20 @@ static bool forgo(struct kvmft_primary *primary)
 /**
  * kvmft_primary_leave() - have the standby know that it isn't to take over
  * @vm: the guest, which is to go on without it
+ * @reason: why, &enum kvmft_reason
  *
  * One that has none, or must not run, needs no permission.
  *
  * Return: 0, or -ENOTCONN if it can't be told
  */
-int kvmft_primary_leave(struct kvmft_vm *vm)
+int kvmft_primary_leave(struct kvmft_vm *vm, u32 reason)
 {
 	struct kvmft_primary *primary = container_of(vm, struct kvmft_primary, vm);
 	struct kvmft_verdict verdict = { 0 };
 
 	if (forgo(primary))
 		return 0;
-	kvmft_judge(&verdict, KVMFT_REASON_GONE);
+	kvmft_judge(&verdict, reason);
 	if (READ_ONCE(primary->channel.released))
 		return 0;
 	/* Another standby than the one that has its state can't speak for that one. */
@@ -342,8 +354,7 @@ int kvmft_primary_leave(struct kvmft_vm *vm)
 		return -ENOTCONN;
 	kvmft_primary_give_up(primary, &verdict);
 	/* Its thread does so, too, but only when it has a data connection. */
-	kvmft_channel_say_detach(vm->pair, READ_ONCE(primary->channel.vm),
-				 KVMFT_REASON_GONE);
+	kvmft_channel_say_detach(vm->pair, READ_ONCE(primary->channel.vm), reason);
 	wait_event_killable_timeout(primary->channel.wait, let_go_of(primary),
 				    msecs_to_jiffies(vm->pair->self.timeout_ms));
 	return READ_ONCE(primary->closed) || READ_ONCE(primary->channel.released) ?

@@ -17,7 +17,8 @@
 #include "vmm.h"
 #include "vms.h"
 
-#define HOOK_FLAGS (KVMFT_HOOK_OUTPUT | KVMFT_HOOK_STATE | KVMFT_HOOK_RING_FULL)
+#define HOOK_FLAGS (KVMFT_HOOK_OUTPUT | KVMFT_HOOK_STATE | KVMFT_HOOK_RING_FULL | \
+		    KVMFT_HOOK_QUIET)
 
 /* Set once, when nothing of the module's initialization can fail any more. */
 static bool hook_admits;
@@ -284,6 +285,23 @@ static long do_device(struct kvmft_vmm *vmm, unsigned long argument)
 	}
 }
 
+/* Of a guest that was shut down. */
+static long do_end(struct kvmft_vmm *vmm, unsigned long argument)
+{
+	struct kvmft_vm *vm;
+	long err = 0;
+
+	if (argument)
+		return -EINVAL;
+	vm = kvmft_vms_of(vmm);
+	if (vm && vm->role != KVMFT_VM_PRIMARY)
+		err = -EINVAL;
+	else if (vm && vm->ops->leave)
+		err = vm->ops->leave(vm, KVMFT_REASON_SHUTDOWN);
+	kvmft_vm_put(vm);
+	return err;
+}
+
 static long hook_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct kvmft_vmm *vmm;
@@ -297,6 +315,7 @@ static long hook_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case KVMFT_WAIT:
 	case KVMFT_SET_EVENTFD:
 	case KVMFT_DEVICE:
+	case KVMFT_END:
 		break;
 	default:
 		return -ENOTTY;
@@ -312,6 +331,8 @@ static long hook_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return do_wait(vmm, (void __user *)arg);
 	case KVMFT_SET_EVENTFD:
 		return kvmft_vmm_set_eventfd(vmm, (int)arg);
+	case KVMFT_END:
+		return do_end(vmm, arg);
 	default:
 		return do_device(vmm, arg);
 	}

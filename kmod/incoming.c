@@ -287,6 +287,12 @@ static bool standby_released(struct kvmft_intake *intake)
 	return kvmft_standby_released(of_intake(intake));
 }
 
+static void standby_exchange(struct kvmft_intake *intake, u32 step, u64 generation, u64 epoch)
+{
+	kvmft_standby_handed(of_intake(intake), step == KVMFT_WIRE_SWITCH_DONE,
+			     generation, epoch);
+}
+
 static void standby_seal(struct kvmft_intake *intake)
 {
 	kvmft_standby_seal(of_intake(intake), intake->stage.full);
@@ -404,6 +410,7 @@ const struct kvmft_intake_ops kvmft_incoming_ops = {
 	.attached = standby_attached,
 	.parted = standby_parted,
 	.released = standby_released,
+	.exchange = standby_exchange,
 	.about = standby_about,
 	.lost = standby_lost,
 	.release = standby_intake_release,

@@ -63,6 +63,14 @@ static bool intake_released(struct kvmft_channel *channel)
 	return !intake->ops->released || intake->ops->released(intake);
 }
 
+static void intake_exchange(struct kvmft_channel *channel, u32 step, u64 generation, u64 epoch)
+{
+	struct kvmft_intake *intake = to_intake(channel);
+
+	if (intake->ops->exchange)
+		intake->ops->exchange(intake, step, generation, epoch);
+}
+
 /* Some reasons cost the epoch, others the connection. */
 static int intake_refuse(struct kvmft_intake *intake, struct kvmft_conn *conn,
 			 u32 reason)
@@ -373,6 +381,7 @@ static const struct kvmft_channel_ops intake_channel_ops = {
 	.describe = intake_describe,
 	.lost = intake_parted,
 	.released = intake_released,
+	.exchange = intake_exchange,
 	.about = intake_about,
 	.release = intake_release,
 };

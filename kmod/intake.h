@@ -36,6 +36,7 @@ struct kvmft_intake;
  *	can't be. NULL if any can.
  * @parted: As lost of &struct kvmft_channel_ops; NULL if nobody wants to know.
  * @released: As of &struct kvmft_channel_ops; NULL if nothing takes over anyway.
+ * @exchange: The same.
  * @about: The same.
  * @release: The last reference is gone.
  */
@@ -53,6 +54,7 @@ struct kvmft_intake_ops {
 	u32 (*attached)(struct kvmft_intake *intake, u64 claim);
 	void (*parted)(struct kvmft_intake *intake, enum kvmft_loss loss);
 	bool (*released)(struct kvmft_intake *intake);
+	void (*exchange)(struct kvmft_intake *intake, u32 step, u64 generation, u64 epoch);
 	enum kvmft_reason (*about)(struct kvmft_intake *intake,
 				   const struct kvmft_wire_header *header,
 				   const u8 *body);

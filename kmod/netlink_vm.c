@@ -410,6 +410,41 @@ int kvmft_vm_set_doit(struct sk_buff *skb, struct genl_info *info)
 	return err;
 }
 
+/* The primary isn't asked. */
+static int fail_over(struct kvmft_vm *vm, struct netlink_ext_ack *extack)
+{
+	int err;
+
+	if (vm->role != KVMFT_VM_STANDBY) {
+		NL_SET_ERR_MSG(extack,
+			       "it runs here; without force it is handed over, with force ask the host that has the standby");
+		return -EINVAL;
+	}
+	err = kvmft_standby_promote(vm, KVMFT_REASON_NONE);
+	if (err == -EBUSY)
+		NL_SET_ERR_MSG(extack, "it is taking over already, or can't");
+	else if (err == -ENODATA)
+		NL_SET_ERR_MSG(extack,
+			       "it has no committed epoch yet; only a protected guest can fail over");
+	return err;
+}
+
+static int exchange(struct kvmft_vm *vm, struct netlink_ext_ack *extack)
+{
+	int err = vm->ops->exchange(vm);
+
+	if (err == -ENOTCONN)
+		NL_SET_ERR_MSG(extack,
+			       "it isn't protected just now, so there is nobody to hand it over; see 'ftctl show'");
+	else if (err == -ECONNABORTED)
+		NL_SET_ERR_MSG(extack,
+			       "it stays where it is: the two hosts lost each other, or its VMM or the other host declined; see 'ftctl show', and try again");
+	else if (err == -ETIMEDOUT)
+		NL_SET_ERR_MSG(extack,
+			       "it isn't over within 30 s; see 'ftctl show' on both hosts");
+	return err;
+}
+
 int kvmft_vm_failover_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct kvmft_vm *vm;
@@ -419,25 +454,11 @@ int kvmft_vm_failover_doit(struct sk_buff *skb, struct genl_info *info)
 	err = kvmft_netlink_may_change(skb, info->extack) ?: read_name(info, &name);
 	if (err)
 		return err;
-	if (!info->attrs[KVMFT_A_VM_FORCE]) {
-		NL_SET_ERR_MSG(info->extack,
-			       "KVMFT_A_VM_FORCE is missing; failover is only by force as yet");
-		return -EOPNOTSUPP;
-	}
 	vm = kvmft_vms_find(genl_info_net(info), name);
 	if (!vm)
 		return no_such_guest(info);
-	if (vm->role == KVMFT_VM_STANDBY) {
-		err = kvmft_standby_promote(vm, KVMFT_REASON_NONE);
-		if (err == -EBUSY)
-			NL_SET_ERR_MSG(info->extack, "it is taking over already, or can't");
-		else if (err == -ENODATA)
-			NL_SET_ERR_MSG(info->extack,
-				       "it has no committed epoch yet; only a protected guest can fail over");
-	} else {
-		err = -EINVAL;
-		NL_SET_ERR_MSG(info->extack, "it runs here; ask the host that has the standby");
-	}
+	err = info->attrs[KVMFT_A_VM_FORCE] ? fail_over(vm, info->extack) :
+					      exchange(vm, info->extack);
 	kvmft_vm_put(vm);
 	return err;
 }

@@ -66,7 +66,7 @@ int kvmft_primary_drop(struct kvmft_primary *primary, u32 reason,
  */
 bool kvmft_primary_abandoned(struct kvmft_primary *primary)
 {
-	if (!kvmft_park_abandoned(&primary->park))
+	if (!kvmft_park_abandoned(&primary->park) && !kvmft_primary_lingers(primary))
 		return false;
 	kvmft_primary_drop(primary, KVMFT_REASON_VMM,
 			   "a checkpoint was begun, and its leader doesn't come back to the hook");
@@ -148,6 +148,12 @@ static int lead(struct kvmft_primary *primary, u32 index, struct kvmft_hook *hoo
 	bool alone;
 	int err;
 
+	if (READ_ONCE(primary->checkpoint) == KVMFT_CHECKPOINT_LEAVING) {
+		if (!(hook->flags & KVMFT_HOOK_QUIET))
+			goto leave;
+		kvmft_primary_left(primary);
+		goto out;
+	}
 	if (READ_ONCE(primary->checkpoint) < KVMFT_CHECKPOINT_READY) {
 		err = kvmft_park_gather(&primary->park);
 		if (err == -ETIMEDOUT)
@@ -181,9 +187,14 @@ static int lead(struct kvmft_primary *primary, u32 index, struct kvmft_hook *hoo
 	} while (err == -ETIMEDOUT);
 	if (err)
 		return err;
+	if (kvmft_primary_leaves(primary))
+		goto leave;
 out:
 	finish(primary);
 	hook->action = KVMFT_ACTION_RUN;
+	return 0;
+leave:
+	hook->action = KVMFT_ACTION_LEAVE;
 	return 0;
 }
 
@@ -471,6 +482,7 @@ static const struct kvmft_vm_ops primary_ops = {
 	.alone = kvmft_primary_alone,
 	.vmm_gone = kvmft_primary_vmm_gone,
 	.leave = kvmft_primary_leave,
+	.exchange = kvmft_primary_exchange,
 	.discard = kvmft_primary_discard,
 	.waiting = primary_waiting,
 	.stop = primary_stop,
@@ -542,6 +554,12 @@ static void primary_yield(struct kvmft_channel *channel, u32 reason, u64 generat
 	kvmft_primary_stand_down(of_channel(channel), reason, generation);
 }
 
+static void primary_exchange(struct kvmft_channel *channel, u32 step,
+			     u64 generation, u64 epoch)
+{
+	kvmft_primary_asked(of_channel(channel));
+}
+
 static bool primary_speaks(struct kvmft_channel *channel)
 {
 	return kvmft_primary_is_of(of_channel(channel));
@@ -559,6 +577,7 @@ static const struct kvmft_channel_ops channel_ops = {
 	.claim = primary_claim,
 	.yield = primary_yield,
 	.speaks = primary_speaks,
+	.exchange = primary_exchange,
 	.release = primary_channel_release,
 };
 

@@ -26,6 +26,8 @@ struct kvmft_stream;
  * @KVMFT_CHECKPOINT_COPIED: The guest may run on, nothing of it is needed any more.
  * @KVMFT_CHECKPOINT_DONE: It is committed, or it was copied and is lost.
  * @KVMFT_CHECKPOINT_CANCELLED: Nobody needs it any more.
+ * @KVMFT_CHECKPOINT_LEAVING: It is committed, and the other host is to go on from there as soon
+ *	as nothing is on its way out here.
  */
 enum kvmft_checkpoint {
 	KVMFT_CHECKPOINT_NONE,
@@ -34,6 +36,7 @@ enum kvmft_checkpoint {
 	KVMFT_CHECKPOINT_COPIED,
 	KVMFT_CHECKPOINT_DONE,
 	KVMFT_CHECKPOINT_CANCELLED,
+	KVMFT_CHECKPOINT_LEAVING,
 };
 
 /* Sections of a guest's state on the wire; see Documentation/wire.rst. */
@@ -80,6 +83,9 @@ enum kvmft_section_kind {
  * @rival: Another one of it has the same generation; until somebody decides.
  * @decided: How often somebody else than the sender has said what becomes of it. What
  *	a sender has begun before counts no more.
+ * @switching: The other host is to go on, as soon as it has all of the guest.
+ * @switched: It was told to; what becomes of that isn't known yet.
+ * @still_since: For that the guest has stood still since then, CLOCK_MONOTONIC in ns.
  * @dropped: Why it is to be protected no more, as soon as the standby knows that it won't
  *	take over.
  * @closed: It can't be protected any more.
@@ -122,6 +128,9 @@ struct kvmft_primary {
 	bool solo;
 	bool rival;
 	u32 decided;
+	bool switching;
+	bool switched;
+	u64 still_since;
 	struct kvmft_verdict dropped;
 	bool closed;
 	bool fenced;
@@ -155,10 +164,18 @@ void kvmft_primary_idle(struct kvmft_primary *primary,
 void kvmft_primary_stand_down(struct kvmft_primary *primary, u32 reason, u64 generation);
 int kvmft_primary_alone(struct kvmft_vm *vm);
 void kvmft_primary_vmm_gone(struct kvmft_vm *vm);
-int kvmft_primary_leave(struct kvmft_vm *vm);
+int kvmft_primary_leave(struct kvmft_vm *vm, u32 reason);
 void kvmft_primary_discard(struct kvmft_vm *vm);
 u64 kvmft_primary_claim(struct kvmft_primary *primary);
 bool kvmft_primary_is_of(struct kvmft_primary *primary);
+
+/* exchange: of roles, with the standby. */
+int kvmft_primary_exchange(struct kvmft_vm *vm);
+void kvmft_primary_asked(struct kvmft_primary *primary);
+bool kvmft_primary_leaves(struct kvmft_primary *primary);
+void kvmft_primary_left(struct kvmft_primary *primary);
+void kvmft_primary_stays(struct kvmft_primary *primary);
+bool kvmft_primary_lingers(struct kvmft_primary *primary);
 
 /* Does output of this guest need an epoch? */
 static inline bool kvmft_primary_output_waits(struct kvmft_primary *primary)

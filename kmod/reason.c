@@ -84,6 +84,9 @@ static const struct reason_words reasons[] = {
 		"superseded", "the other host has a later generation of the guest" },
 	[KVMFT_REASON_RIVAL] = {
 		"rival", "the guest ran on both hosts, in the same generation" },
+	[KVMFT_REASON_SWITCHED] = {
+		"switched", "the two hosts exchange their roles" },
+	[KVMFT_REASON_SHUTDOWN] = { "shutdown", "the guest was shut down" },
 };
 
 static_assert(ARRAY_SIZE(reasons) == KVMFT_REASON_MAX + 1);

@@ -96,10 +96,19 @@ static int on_refusal(struct kvmft_sender *sender, int err)
 	return 0;
 }
 
+/* Also for the end of a full copy, if the standstill for it was called off. */
+static bool wants_stillness(struct kvmft_sender *sender)
+{
+	struct kvmft_primary *primary = sender->primary;
+
+	return (READ_ONCE(primary->owed) || READ_ONCE(primary->switching) || sender->full) &&
+	       READ_ONCE(primary->park.phase) == KVMFT_PARK_GO;
+}
+
 static bool something_to_do(struct kvmft_sender *sender)
 {
 	return READ_ONCE(sender->primary->checkpoint) == KVMFT_CHECKPOINT_READY ||
-	       kvmft_sender_over(sender) || READ_ONCE(sender->stream->conn->cut);
+	       wants_stillness(sender) || kvmft_sender_over(sender) || READ_ONCE(sender->stream->conn->cut);
 }
 
 /* One round of the full copy; 1 when the rest is to be done with a standing guest. */
@@ -310,6 +319,7 @@ static void end_session(struct kvmft_sender *sender)
 	primary->known = false;
 	over = primary->decided != sender->decided;
 	spin_unlock(&primary->vm.lock);
+	kvmft_primary_stays(primary);
 	if (is_dead(primary)) {
 		wait_event_interruptible(primary->channel.wait,
 					 kvmft_channel_stopping(&primary->channel));
@@ -354,9 +364,7 @@ static int one_step(struct kvmft_sender *sender)
 		return 0;
 	if (kvmft_primary_abandoned(primary))
 		return -ESHUTDOWN;
-	/* Also for the end of a full copy, if the standstill for it was called off. */
-	if ((READ_ONCE(primary->owed) || sender->full) &&
-	    READ_ONCE(primary->park.phase) == KVMFT_PARK_GO)
+	if (wants_stillness(sender))
 		kvmft_park_call(&primary->park);
 	return kvmft_sender_ahead(sender);
 }
@@ -399,6 +407,8 @@ void kvmft_primary_run(struct kvmft_channel *channel, struct kvmft_conn *conn)
 	sender->pause = KVMFT_SENDER_PAUSE;
 	spin_lock(&primary->vm.lock);
 	primary->session = true;
+	/* Whoever was to go on hasn't, and takes epochs. */
+	WRITE_ONCE(primary->switched, false);
 	sender->decided = primary->decided;
 	spin_unlock(&primary->vm.lock);
 	err = compare(sender) ?: begin_session(sender);

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
-
 #include <linux/err.h>
 #include <linux/kernel.h>
 #include <linux/kvm_host.h>
@@ -17,20 +15,19 @@
 #include "standby.h"
 #include "vmm.h"
 
-/* By which part of it a lease is outwaited: clocks don't differ by so much. */
-#define LEASE_MARGIN 50
-
 /* How long the vcpus of a standby may take to be ready for epochs. */
 #define REHEARSAL_TIMEOUT (10 * HZ)
 
-static struct kvmft_standby *to_standby(struct kvmft_vm *vm)
-{
-	return container_of(vm, struct kvmft_standby, vm);
-}
-
 /* --- The vcpus, each in its own thread --- */
 
-static void set_phase(struct kvmft_standby *standby, enum kvmft_standby_phase phase)
+/**
+ * kvmft_standby_set_phase() - enter a phase
+ * @standby: the standby
+ * @phase: which
+ *
+ * Context: under the VM's lock
+ */
+void kvmft_standby_set_phase(struct kvmft_standby *standby, enum kvmft_standby_phase phase)
 {
 	lockdep_assert_held(&standby->vm.lock);
 	if (standby->phase == KVMFT_STANDBY_FAILED)
@@ -40,10 +37,15 @@ static void set_phase(struct kvmft_standby *standby, enum kvmft_standby_phase ph
 	standby->done_count = 0;
 }
 
-static void go_to(struct kvmft_standby *standby, enum kvmft_standby_phase phase)
+/**
+ * kvmft_standby_go_to() - the same, and have its vcpus know
+ * @standby: the standby
+ * @phase: which
+ */
+void kvmft_standby_go_to(struct kvmft_standby *standby, enum kvmft_standby_phase phase)
 {
 	spin_lock(&standby->vm.lock);
-	set_phase(standby, phase);
+	kvmft_standby_set_phase(standby, phase);
 	spin_unlock(&standby->vm.lock);
 	kvmft_vmm_tell(standby->vm.vmm);
 }
@@ -55,17 +57,23 @@ static void vcpu_done(struct kvmft_standby *standby, u32 index,
 	spin_lock(&standby->vm.lock);
 	if (!__test_and_set_bit(index, standby->done) &&
 	    ++standby->done_count == standby->vm.vcpu_count)
-		set_phase(standby, next);
+		kvmft_standby_set_phase(standby, next);
 	spin_unlock(&standby->vm.lock);
 	kvmft_vmm_tell(standby->vm.vmm);
 }
 
-/* It is not going to run: better none than one that isn't what it was. */
-static void standby_fail(struct kvmft_standby *standby, struct kvmft_verdict *verdict)
+/**
+ * kvmft_standby_fail() - it is not going to run
+ * @standby: the standby
+ * @verdict: why; something is added if there is nothing
+ *
+ * Better none than one that isn't what it was.
+ */
+void kvmft_standby_fail(struct kvmft_standby *standby, struct kvmft_verdict *verdict)
 {
 	kvmft_judge(verdict, KVMFT_REASON_STATE);
 	kvmft_vm_enter(&standby->vm, KVMFT_VM_UNPROTECTED, verdict);
-	go_to(standby, KVMFT_STANDBY_FAILED);
+	kvmft_standby_go_to(standby, KVMFT_STANDBY_FAILED);
 }
 
 /* A section of the state that was committed; its length, or an error. */
@@ -118,7 +126,7 @@ static void rehearse_vcpu(struct kvmft_standby *standby, u32 index)
 						   &own, &saved, &restored, &verdict) ?:
 		      kvmft_vm_configure(vm, &verdict);
 	if (err)
-		standby_fail(standby, &verdict);
+		kvmft_standby_fail(standby, &verdict);
 	else
 		vcpu_done(standby, index, KVMFT_STANDBY_WAIT);
 }
@@ -140,9 +148,9 @@ static void restore_vm(struct kvmft_standby *standby)
 		err = kvmft_kvmstate_restore_vm(&vm->kvmstate, vm->vmm->vm_file, &window,
 						data, len, &standby->clock, &verdict);
 	if (err)
-		standby_fail(standby, &verdict);
+		kvmft_standby_fail(standby, &verdict);
 	else
-		go_to(standby, KVMFT_STANDBY_VCPUS);
+		kvmft_standby_go_to(standby, KVMFT_STANDBY_VCPUS);
 }
 
 static void restore_vcpu(struct kvmft_standby *standby, u32 index)
@@ -162,7 +170,7 @@ static void restore_vcpu(struct kvmft_standby *standby, u32 index)
 						  &window, data, len, &standby->clock,
 						  &verdict);
 	if (err)
-		standby_fail(standby, &verdict);
+		kvmft_standby_fail(standby, &verdict);
 	else
 		vcpu_done(standby, index, KVMFT_STANDBY_DEVICES);
 }
@@ -177,7 +185,7 @@ static void run(struct kvmft_standby *standby)
 		WRITE_ONCE(vm->vmm->area->state, KVMFT_AREA_IDLE);
 		WRITE_ONCE(vm->vmm->waits, false);
 		WRITE_ONCE(vm->vmm->area->park, 0);
-		set_phase(standby, KVMFT_STANDBY_RUN);
+		kvmft_standby_set_phase(standby, KVMFT_STANDBY_RUN);
 		kvmft_vm_get(vm);
 		queue_work(vm->queue, &standby->succession);
 	}
@@ -202,7 +210,7 @@ static void load_devices(struct kvmft_standby *standby, struct kvmft_hook *hook)
 	    len > vm->vmm->state_max) {
 		kvmft_judge_saying(&verdict, KVMFT_REASON_STATE,
 				   "its device state is longer than this VMM takes");
-		standby_fail(standby, &verdict);
+		kvmft_standby_fail(standby, &verdict);
 		return;
 	}
 	memcpy((void *)vm->vmm->area + vm->vmm->device_state, data, len);
@@ -271,7 +279,7 @@ static int wait_for_another(struct kvmft_vm *vm)
 
 static int standby_hook(struct kvmft_vm *vm, u32 index, struct kvmft_hook *hook)
 {
-	struct kvmft_standby *standby = to_standby(vm);
+	struct kvmft_standby *standby = kvmft_standby_of(vm);
 	struct waiting waiting = { standby, index };
 	int err;
 
@@ -316,12 +324,12 @@ static int standby_hook(struct kvmft_vm *vm, u32 index, struct kvmft_hook *hook)
 static int standby_ticket(struct kvmft_vm *vm, u64 ticket)
 {
 	/* What runs here makes no epochs; its successor will. */
-	return READ_ONCE(to_standby(vm)->phase) == KVMFT_STANDBY_RUN ? 1 : 0;
+	return READ_ONCE(kvmft_standby_of(vm)->phase) == KVMFT_STANDBY_RUN ? 1 : 0;
 }
 
 static void standby_progress(struct kvmft_vm *vm, struct kvmft_vm_progress *progress)
 {
-	struct kvmft_standby *standby = to_standby(vm);
+	struct kvmft_standby *standby = kvmft_standby_of(vm);
 	struct kvmft_intake *intake = &standby->intake;
 
 	memset(progress, 0, sizeof(*progress));
@@ -342,7 +350,7 @@ static void standby_progress(struct kvmft_vm *vm, struct kvmft_vm_progress *prog
 
 static int standby_set(struct kvmft_vm *vm, const struct kvmft_vm_changes *changes)
 {
-	struct kvmft_standby *standby = to_standby(vm);
+	struct kvmft_standby *standby = kvmft_standby_of(vm);
 
 	if (changes->mode || changes->converge)
 		return -EOPNOTSUPP;
@@ -359,14 +367,14 @@ static int standby_set(struct kvmft_vm *vm, const struct kvmft_vm_changes *chang
 }
 
 /* One that takes over isn't let go by the way: its guest would run on, known to nobody. */
-static int standby_leave(struct kvmft_vm *vm)
+static int standby_leave(struct kvmft_vm *vm, u32 reason)
 {
 	return kvmft_vm_state(vm) == KVMFT_VM_PROMOTING ? -EBUSY : 0;
 }
 
 static void standby_stop(struct kvmft_vm *vm)
 {
-	struct kvmft_standby *standby = to_standby(vm);
+	struct kvmft_standby *standby = kvmft_standby_of(vm);
 
 	spin_lock(&vm->lock);
 	WRITE_ONCE(standby->closed, true);
@@ -401,7 +409,7 @@ static void standby_free(struct kvmft_standby *standby)
 
 static void standby_release(struct kvmft_vm *vm)
 {
-	standby_free(to_standby(vm));
+	standby_free(kvmft_standby_of(vm));
 }
 
 static const struct kvmft_vm_ops standby_ops = {
@@ -410,282 +418,10 @@ static const struct kvmft_vm_ops standby_ops = {
 	.progress = standby_progress,
 	.set = standby_set,
 	.leave = standby_leave,
+	.exchange = kvmft_standby_exchange,
 	.stop = standby_stop,
 	.release = standby_release,
 };
-
-static int unite_state(struct kvmft_standby *standby)
-{
-	u64 at;
-
-	standby->private = kvmalloc(PAGE_ALIGN(standby->state_len), GFP_KERNEL_ACCOUNT);
-	if (!standby->private)
-		return -ENOMEM;
-	for (at = 0; at < standby->state_len; at += PAGE_SIZE)
-		memcpy(standby->private + at,
-		       page_address(standby->state[at >> PAGE_SHIFT]), PAGE_SIZE);
-	return 0;
-}
-
-/* --- Losing the primary --- */
-
-/**
- * kvmft_standby_lease() - for how long may the primary's output leave?
- * @standby: the standby, which is about to acknowledge an epoch
- *
- * Return: ns, from the stamp of COMMIT
- */
-u64 kvmft_standby_lease(struct kvmft_standby *standby)
-{
-	u64 lease = (u64)standby->vm.pair->self.timeout_ms * NSEC_PER_MSEC / 2;
-
-	/* It counts from a stamp that came before. */
-	spin_lock(&standby->vm.lock);
-	standby->permitted = ktime_get_boottime_ns() + lease;
-	spin_unlock(&standby->vm.lock);
-	return lease;
-}
-
-/**
- * kvmft_standby_attached() - a primary is attached
- * @standby: the standby
- * @claim: what it claims: if that isn't the generation that was committed here, it may
- *	let out whatever it does
- *
- * It is alive.
- *
- * Return: 0, or &enum kvmft_reason if it comes too late
- */
-u32 kvmft_standby_attached(struct kvmft_standby *standby, u64 claim)
-{
-	struct kvmft_intake *intake = &standby->intake;
-	u64 committed;
-	u32 reason = 0;
-
-	spin_lock(&intake->lock);
-	committed = intake->committed_generation;
-	spin_unlock(&intake->lock);
-	spin_lock(&standby->vm.lock);
-	if (standby->phase != KVMFT_STANDBY_WAIT) {
-		reason = KVMFT_REASON_NO_VM;
-	} else {
-		standby->sure = claim && claim == committed;
-		standby->ended = false;
-		standby->asked = false;
-		cancel_delayed_work(&standby->loss);
-	}
-	spin_unlock(&standby->vm.lock);
-	return reason;
-}
-
-/**
- * kvmft_standby_seal() - an epoch is about to be committed
- * @standby: the standby
- * @full: it is a full copy
- *
- * Context: under the intake's lock
- */
-void kvmft_standby_seal(struct kvmft_standby *standby, bool full)
-{
-	spin_lock(&standby->vm.lock);
-	standby->released = false;
-	if (!full)
-		standby->sure = true;
-	spin_unlock(&standby->vm.lock);
-}
-
-/**
- * kvmft_standby_released() - the primary lets go of its standby
- * @standby: the standby, whose connection was cut
- *
- * Return: whether it won't take over; false if it does already
- */
-bool kvmft_standby_released(struct kvmft_standby *standby)
-{
-	struct kvmft_intake *intake = &standby->intake;
-	bool released;
-
-	/* An epoch is committed before this or not at all, see intake_commit(). */
-	spin_lock(&intake->lock);
-	spin_lock(&standby->vm.lock);
-	released = standby->phase == KVMFT_STANDBY_WAIT && !standby->ended;
-	if (released)
-		standby->released = true;
-	spin_unlock(&standby->vm.lock);
-	spin_unlock(&intake->lock);
-	return released;
-}
-
-/**
- * kvmft_standby_parted() - the primary isn't attached any more
- * @standby: the standby
- * @loss: what is known of it
- *
- * One of which nothing is known gets as long as one that is silent. Promotion looks
- * after leases itself.
- */
-void kvmft_standby_parted(struct kvmft_standby *standby, enum kvmft_loss loss)
-{
-	struct kvmft_vm *vm = &standby->vm;
-
-	spin_lock(&vm->lock);
-	if (standby->closed)
-		goto out;
-	if (loss == KVMFT_LOSS_ENDED)
-		standby->ended = true;
-	if (loss == KVMFT_LOSS_UNKNOWN)
-		queue_delayed_work(vm->queue, &standby->loss,
-				   msecs_to_jiffies(vm->pair->self.timeout_ms));
-	else
-		mod_delayed_work(vm->queue, &standby->loss, 0);
-out:
-	spin_unlock(&vm->lock);
-}
-
-/* Is there a state to go on from, and nobody else who does? */
-static bool is_lost(struct kvmft_standby *standby)
-{
-	lockdep_assert_held(&standby->vm.lock);
-	return (standby->ended || !READ_ONCE(standby->intake.channel.attached)) &&
-	       standby->sure && !standby->released && !standby->closed &&
-	       standby->phase == KVMFT_STANDBY_WAIT && standby->state_len &&
-	       !standby->torn;
-}
-
-/* What is to be done about a primary that is lost, unless it is back. */
-static void loss(struct work_struct *work)
-{
-	struct kvmft_standby *standby =
-		container_of(to_delayed_work(work), struct kvmft_standby, loss);
-	struct kvmft_vm *vm = &standby->vm;
-	u32 promote;
-	bool lost;
-
-	spin_lock(&vm->lock);
-	promote = standby->promote;
-	lost = is_lost(standby) && !(promote == KVMFT_VM_ASK && standby->asked);
-	if (lost)
-		standby->asked = promote == KVMFT_VM_ASK;
-	spin_unlock(&vm->lock);
-	if (!lost)
-		return;
-	if (promote == KVMFT_VM_AUTO)
-		kvmft_standby_promote(vm, READ_ONCE(standby->ended) ?
-				      KVMFT_REASON_VMM_GONE : KVMFT_REASON_TIMEOUT);
-	else if (promote == KVMFT_VM_ASK)
-		kvmft_vm_tell(vm, KVMFT_VM_ASKS);
-}
-
-/* --- Taking over --- */
-
-static void succession(struct work_struct *work)
-{
-	struct kvmft_standby *standby = container_of(work, struct kvmft_standby, succession);
-
-	standby->vm.succeed(&standby->vm, standby->mode);
-	kvmft_vm_put(&standby->vm);
-}
-
-/* Whatever the other side was permitted has run out: from here on it is this one. */
-static void promotion(struct work_struct *work)
-{
-	struct kvmft_standby *standby =
-		container_of(to_delayed_work(work), struct kvmft_standby, promotion);
-	struct kvmft_verdict verdict = { 0 };
-
-	if (unite_state(standby)) {
-		kvmft_judge(&verdict, KVMFT_REASON_MEMORY);
-		standby_fail(standby, &verdict);
-		return;
-	}
-	go_to(standby, KVMFT_STANDBY_VM);
-}
-
-/* What its VMM's next guest does comes after all that the primary has done. */
-static void raise_generation(struct kvmft_standby *standby)
-{
-	struct kvmft_intake *intake = &standby->intake;
-	struct kvmft_vmm *vmm = standby->vm.vmm;
-	u64 generation, epoch;
-
-	spin_lock(&intake->lock);
-	generation = intake->committed_generation + 1;
-	epoch = intake->committed_epoch;
-	spin_unlock(&intake->lock);
-	spin_lock(&standby->vm.lock);
-	vmm->generation = max(vmm->generation, generation);
-	vmm->epoch = max(vmm->epoch, epoch);
-	WRITE_ONCE(vmm->area->generation, vmm->generation);
-	spin_unlock(&standby->vm.lock);
-}
-
-/*
- * For how many jiffies output of the primary may still leave, by its clock, and then some.
- * Whoever asks gives no permission any more: epochs aren't acknowledged, and heartbeats
- * come behind the news that the primary has no standby.
- */
-static unsigned long permission_left(struct kvmft_standby *standby)
-{
-	struct kvmft_pair *pair = standby->vm.pair;
-	u64 now = ktime_get_boottime_ns();
-	u64 until;
-
-	lockdep_assert_held(&standby->vm.lock);
-	if (standby->ended)
-		return 0;
-	spin_lock(&pair->lock);
-	until = max(standby->permitted, pair->granted);
-	spin_unlock(&pair->lock);
-	until += pair->self.timeout_ms * NSEC_PER_MSEC / 2 / LEASE_MARGIN;
-	return until > now ? nsecs_to_jiffies(until - now) + 2 : 0;
-}
-
-/**
- * kvmft_standby_promote() - let the guest go on here
- * @vm: the guest, a standby
- * @reason: why, &enum kvmft_reason; none if somebody has decided it
- *
- * The other side loses its standby at once; this one begins when what that was
- * permitted has run out.
- *
- * Context: may sleep
- *
- * Return: 0, -EBUSY if it is being done, -EAGAIN if the primary is back, or -ENODATA if
- * there is no committed epoch
- */
-int kvmft_standby_promote(struct kvmft_vm *vm, u32 reason)
-{
-	struct kvmft_standby *standby = to_standby(vm);
-	int err = 0;
-
-	spin_lock(&vm->lock);
-	if (standby->phase != KVMFT_STANDBY_WAIT || standby->closed)
-		err = -EBUSY;
-	else if (!standby->state_len || standby->torn)
-		err = -ENODATA;
-	else if (reason && !is_lost(standby))
-		err = -EAGAIN;
-	else
-		set_phase(standby, KVMFT_STANDBY_PROMOTE);
-	if (!err)
-		standby->reason = reason;
-	spin_unlock(&vm->lock);
-	if (err)
-		return err;
-
-	kvmft_channel_keep(&standby->intake.channel);
-	kvmft_channel_stop(&standby->intake.channel);
-	/* Only now, since its thread may have had an epoch to apply. */
-	kvmft_vm_enter(vm, KVMFT_VM_PROMOTING, NULL);
-	raise_generation(standby);
-	/* Under the lock: who closes it cancels this afterwards. */
-	spin_lock(&vm->lock);
-	if (!standby->closed)
-		queue_delayed_work(vm->queue, &standby->promotion,
-				   permission_left(standby));
-	spin_unlock(&vm->lock);
-	return 0;
-}
 
 static bool rehearsed(void *context)
 {
@@ -722,9 +458,7 @@ struct kvmft_vm *kvmft_standby_attach(struct kvmft_pair *pair,
 	}
 	standby->promote = config->promote;
 	standby->mode = config->mode;
-	INIT_DELAYED_WORK(&standby->loss, loss);
-	INIT_DELAYED_WORK(&standby->promotion, promotion);
-	INIT_WORK(&standby->succession, succession);
+	kvmft_takeover_init(standby);
 	return &standby->vm;
 }
 
@@ -740,7 +474,7 @@ struct kvmft_vm *kvmft_standby_attach(struct kvmft_pair *pair,
  */
 int kvmft_standby_begin(struct kvmft_vm *vm, u64 ceiling, struct kvmft_verdict *verdict)
 {
-	struct kvmft_standby *standby = to_standby(vm);
+	struct kvmft_standby *standby = kvmft_standby_of(vm);
 	int err;
 
 	wake_up_all(&vm->vmm->wait);

@@ -69,6 +69,8 @@ enum kvmft_standby_phase {
  * @sure: The primary lets nothing out but what is acknowledged here: so much is known only
  *	after an epoch behind the full copy.
  * @released: Its primary has let go of it: it isn't to take over, until it commits again.
+ * @handed: Its primary has handed the guest over.
+ * @declined: It doesn't, though somebody has asked for that.
  * @asked: That it is lost was told, and is for somebody to decide.
  * @ended: Its primary's VMM has ended, nothing leaves there any more.
  * @permitted: Until when acknowledgements have permitted the primary's output, at most;
@@ -104,11 +106,18 @@ struct kvmft_standby {
 	u64 copied;
 	bool sure;
 	bool released;
+	bool handed;
+	bool declined;
 	bool asked;
 	bool ended;
 	u64 permitted;
 	bool closed;
 };
+
+static inline struct kvmft_standby *kvmft_standby_of(struct kvmft_vm *vm)
+{
+	return container_of(vm, struct kvmft_standby, vm);
+}
 
 /* Of a slot that went, the guest would miss what is in it. */
 static inline bool kvmft_standby_is_whole(struct kvmft_standby *standby,
@@ -122,13 +131,22 @@ struct kvmft_vm *kvmft_standby_attach(struct kvmft_pair *pair,
 				      kvmft_vm_notify_fn notify,
 				      struct kvmft_verdict *verdict);
 int kvmft_standby_begin(struct kvmft_vm *vm, u64 ceiling, struct kvmft_verdict *verdict);
-int kvmft_standby_promote(struct kvmft_vm *vm, u32 reason);
 
-/* For incoming. */
+/* For the files of the standby. */
+void kvmft_standby_set_phase(struct kvmft_standby *standby, enum kvmft_standby_phase phase);
+void kvmft_standby_go_to(struct kvmft_standby *standby, enum kvmft_standby_phase phase);
+void kvmft_standby_fail(struct kvmft_standby *standby, struct kvmft_verdict *verdict);
+
+/* takeover: when, and how. */
+void kvmft_takeover_init(struct kvmft_standby *standby);
+int kvmft_standby_promote(struct kvmft_vm *vm, u32 reason);
+int kvmft_standby_exchange(struct kvmft_vm *vm);
 u64 kvmft_standby_lease(struct kvmft_standby *standby);
 u32 kvmft_standby_attached(struct kvmft_standby *standby, u64 claim);
 void kvmft_standby_seal(struct kvmft_standby *standby, bool full);
 void kvmft_standby_parted(struct kvmft_standby *standby, enum kvmft_loss loss);
 bool kvmft_standby_released(struct kvmft_standby *standby);
+void kvmft_standby_handed(struct kvmft_standby *standby, bool done, u64 generation,
+			  u64 epoch);
 
 #endif /* _KVMFT_STANDBY_H */

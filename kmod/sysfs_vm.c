@@ -164,6 +164,7 @@ COUNTER_ATTR(parked_p99_ns, KVMFT_A_COUNTER_PARKED_P99);
 COUNTER_ATTR(harvest_last_ns, KVMFT_A_COUNTER_HARVEST_LAST);
 COUNTER_ATTR(transfer_last_ns, KVMFT_A_COUNTER_TRANSFER_LAST);
 COUNTER_ATTR(apply_last_ns, KVMFT_A_COUNTER_APPLY_LAST);
+COUNTER_ATTR(switched_ns, KVMFT_A_COUNTER_SWITCHED);
 
 static struct attribute *counter_attrs[] = {
 	&counter_begun.attr.attr,
@@ -184,6 +185,7 @@ static struct attribute *counter_attrs[] = {
 	&counter_harvest_last_ns.attr.attr,
 	&counter_transfer_last_ns.attr.attr,
 	&counter_apply_last_ns.attr.attr,
+	&counter_switched_ns.attr.attr,
 	NULL
 };
 

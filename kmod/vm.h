@@ -76,8 +76,11 @@ struct kvmft_vm_changes {
  * @set: Change what isn't 0: 0 or a negative errno.
  * @alone: Go on without a standby: 0, -EOPNOTSUPP if it never can, -EBUSY if it can't now.
  * @vmm_gone: Its VMM has ended, and lets nothing out any more. NULL if nobody has to know.
- * @leave: Have the other side know that this one lets go, so that it doesn't take over: 0,
- *	-ENOTCONN if it can't be told; -EBUSY if it takes over.
+ * @leave: Have the other side know that this one lets go, and why (&enum kvmft_reason), so
+ *	that it doesn't take over: 0, -ENOTCONN if it can't be told; -EBUSY if it takes over.
+ * @exchange: Have the two hosts exchange their roles, and wait for that: 0; -ENOTCONN if the
+ *	guest isn't protected; -ECONNABORTED if it didn't come to it, and it goes on as before;
+ *	-ETIMEDOUT.
  * @discard: It is never to run again, whoever else does.
  * @waiting: A thread of the VMM's has waited for a second for a standstill's end.
  * @stop: End all threads, and let vcpus go. Once.
@@ -90,7 +93,8 @@ struct kvmft_vm_ops {
 	int (*set)(struct kvmft_vm *vm, const struct kvmft_vm_changes *changes);
 	int (*alone)(struct kvmft_vm *vm);
 	void (*vmm_gone)(struct kvmft_vm *vm);
-	int (*leave)(struct kvmft_vm *vm);
+	int (*leave)(struct kvmft_vm *vm, u32 reason);
+	int (*exchange)(struct kvmft_vm *vm);
 	void (*discard)(struct kvmft_vm *vm);
 	void (*waiting)(struct kvmft_vm *vm);
 	void (*stop)(struct kvmft_vm *vm);

@@ -341,7 +341,7 @@ int kvmft_vms_detach(struct net *net, const char *name, bool force)
 			return found ? 0 : -ENOENT;
 		found = true;
 		if (vm->ops->leave)
-			err = vm->ops->leave(vm);
+			err = vm->ops->leave(vm, KVMFT_REASON_GONE);
 		if (!err || force) {
 			done = end_again(vm);
 			err = 0;
@@ -473,7 +473,7 @@ bool kvmft_vms_leave(struct kvmft_pair *pair)
 /* If its standby may take over, and can't be told that it isn't to, it doesn't run on. */
 static void leave_or_discard(struct kvmft_vm *vm)
 {
-	if (vm->ops->leave && vm->ops->leave(vm) && vm->ops->discard)
+	if (vm->ops->leave && vm->ops->leave(vm, KVMFT_REASON_GONE) && vm->ops->discard)
 		vm->ops->discard(vm);
 }
 

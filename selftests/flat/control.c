@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -278,6 +279,13 @@ static void exec_now(FILE *answer, const char *argument)
 	trouble_exec(!strcmp(argument, "keep"));
 }
 
+/* As a VMM does whose guest was shut down. */
+static void end_now(FILE *answer, const char *argument)
+{
+	(void)argument;
+	done_if(answer, ioctl(vmm.ft, KVMFT_END, 0UL));
+}
+
 static void quit_now(FILE *answer, const char *argument)
 {
 	(void)argument;
@@ -293,7 +301,8 @@ static const struct {
 	{ "status", status }, { "hash", hash }, { "dump", dump }, { "pause", pause_guest },
 	{ "resume", resume }, { "step", step }, { "dirty", dirty }, { "forget", forget },
 	{ "scribble", scribble }, { "breach", break_promise }, { "slot", slot },
-	{ "unlog", unlog }, { "fork", fork_now }, { "exec", exec_now }, { "quit", quit_now },
+	{ "unlog", unlog }, { "fork", fork_now }, { "exec", exec_now }, { "end", end_now },
+	{ "quit", quit_now },
 };
 
 static void obey(FILE *answer, char *line)

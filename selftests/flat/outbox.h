@@ -36,6 +36,9 @@ void outbox_add(u32 vcpu, u32 value);
 #define OUTBOX_LOADED ~0U
 void outbox_ticket(u32 vcpu, u64 ticket);
 
+/* Waits until nothing is on its way out. */
+void outbox_settle(void);
+
 /* What is in it, for the device state: how many, and the sequence of the next. */
 u32 outbox_save(struct output *outputs, u32 max, u64 *next);
 

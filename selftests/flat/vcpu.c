@@ -169,6 +169,10 @@ static void pass_hook(struct vcpu *vcpu)
 			load(vcpu, hook.state_len);
 			flags = KVMFT_HOOK_STATE;
 			break;
+		case KVMFT_ACTION_LEAVE:
+			outbox_settle();
+			flags |= KVMFT_HOOK_QUIET;
+			break;
 		default:
 			die("the hook says %u", hook.action);
 		}

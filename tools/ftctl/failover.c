@@ -1,37 +1,61 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/kvmft.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "genl.h"
 #include "name.h"
+#include "vm_list.h"
 
-static enum exit_status parse(int argc, char **argv)
+static enum exit_status parse(int argc, char **argv, bool *force)
 {
 	enum exit_status status = name_first_vm(&failover_command, argc, argv);
+	int i;
 
 	if (status)
 		return status;
-	if (argc < 3)
-		return wrong_usage(&failover_command,
-				   "the primary can't be asked as yet; to go on without, say on the standby: ftctl failover %s --force",
-				   argv[1]);
-	if (strcmp(argv[2], "--force"))
-		return wrong_usage(&failover_command, "'%s' is too much", argv[2]);
-	if (argc > 3)
-		return wrong_usage(&failover_command, "'%s' is too much", argv[3]);
+	for (i = 2; i < argc; i++) {
+		if (*force || strcmp(argv[i], "--force"))
+			return wrong_usage(&failover_command, "'%s' is too much", argv[i]);
+		*force = true;
+	}
 	return EXIT_OK;
+}
+
+/* Where it is now, and for how long nobody was served. */
+static void tell(const struct options *options, const struct vm_info *vm)
+{
+	bool left = vm_number(vm, KVMFT_A_VM_STATE) == KVMFT_VM_FENCED;
+	uint64_t ns = vm_counter(vm, KVMFT_A_COUNTER_SWITCHED);
+	struct json json;
+
+	if (options->json) {
+		json_begin(&json, stdout);
+		json_string(&json, "name", vm_string(vm, KVMFT_A_VM_NAME));
+		vm_json_state(&json, vm);
+		if (left)
+			json_number(&json, "switched_ns", ns);
+		json_end(&json);
+	} else if (left) {
+		printf("%s: runs on the other host, after %.1f ms of standing still\n"
+		       "to make this host its standby: ftctl detach %s, and start its VMM as one\n",
+		       vm_string(vm, KVMFT_A_VM_NAME), ns / 1e6, vm_string(vm, KVMFT_A_VM_NAME));
+	} else {
+		printf("%s: runs here\n", vm_string(vm, KVMFT_A_VM_NAME));
+	}
 }
 
 static enum exit_status failover_run(const struct options *options, int argc,
 				     char **argv)
 {
-	enum exit_status status = parse(argc, argv);
+	enum exit_status status;
 	struct nlmsghdr *request;
+	struct vm_list list;
+	bool force = false;
 	struct genl *genl;
 	bool ok;
 
-	(void)options;
-
+	status = parse(argc, argv, &force);
 	if (status)
 		return status;
 	genl = connect_to_module();
@@ -40,19 +64,30 @@ static enum exit_status failover_run(const struct options *options, int argc,
 
 	request = genl_begin(genl, KVMFT_CMD_VM_FAILOVER);
 	mnl_attr_put_strz(request, KVMFT_A_VM_NAME, argv[1]);
-	mnl_attr_put(request, KVMFT_A_VM_FORCE, 0, NULL);
+	if (force)
+		mnl_attr_put(request, KVMFT_A_VM_FORCE, 0, NULL);
 	ok = genl_request(genl, request, NULL, NULL);
+	if (ok && !force) {
+		ok = vm_list_ask(genl, argv[1], &list);
+		if (ok)
+			tell(options, &list.first->info);
+		vm_list_forget(&list);
+	}
 	genl_close(genl);
 	return ok ? EXIT_OK : EXIT_FAILED;
 }
 
 const struct command failover_command = {
 	.name = "failover",
-	.arguments = "NAME --force",
-	.summary = "let the standby of a guest take over",
+	.arguments = "NAME [--force]",
+	.summary = "have a guest go on at the other host",
 	.details =
-		"On the standby's host: lets the guest NAME go on from the last epoch that was\n"
-		"committed. With --force, which is the only way as yet, the primary isn't asked:\n"
-		"make sure that it is dead or cut off. It needs the capability CAP_NET_ADMIN.\n",
+		"Hands the guest NAME over to the other host, on whichever of the two it is said:\n"
+		"it stands still, what is under way leaves, its last state is committed, and the\n"
+		"standby goes on from there; says for how long it stood still. Here its VMM is of\n"
+		"no more use then (fenced).\n"
+		"With --force, on the standby's host, the primary isn't asked, and the guest goes\n"
+		"on from the last epoch that was committed: make sure that the primary is dead or\n"
+		"cut off. It needs the capability CAP_NET_ADMIN.\n",
 	.run = failover_run,
 };

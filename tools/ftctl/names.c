@@ -247,6 +247,8 @@ const char *reason_name(uint32_t reason, char unknown[NAME_SIZE])
 		[KVMFT_REASON_NOT_CONVERGING] = "not-converging",
 		[KVMFT_REASON_SUPERSEDED] = "superseded",
 		[KVMFT_REASON_RIVAL] = "rival",
+		[KVMFT_REASON_SWITCHED] = "switched",
+		[KVMFT_REASON_SHUTDOWN] = "shutdown",
 	};
 
 	/* New reasons come at the end, so this tells what is missing. */

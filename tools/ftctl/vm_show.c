@@ -30,6 +30,7 @@ static const struct {
 	{ KVMFT_A_COUNTER_HARVEST_LAST, "harvest_last_ns" },
 	{ KVMFT_A_COUNTER_TRANSFER_LAST, "transfer_last_ns" },
 	{ KVMFT_A_COUNTER_APPLY_LAST, "apply_last_ns" },
+	{ KVMFT_A_COUNTER_SWITCHED, "switched_ns" },
 };
 
 /* Counters as people read them: a line each, those of a kind behind each other. */

@@ -102,7 +102,7 @@ static u32 block_size_of(struct blk *blk)
 	return size;
 }
 
-static int write_all(struct blk *blk, const struct request *request)
+static int write_all(struct blk *blk, struct request *request)
 {
 	u64 done = 0;
 	ssize_t n;
@@ -140,7 +140,7 @@ static int read_all(struct blk *blk, struct request *request)
 }
 
 /* Zeroes by hand, where a file system or device has no other way. */
-static int write_zeroes(struct blk *blk, const struct request *request)
+static int write_zeroes(struct blk *blk, struct request *request)
 {
 	u64 piece = MIB, done;
 	void *zeroes;
@@ -160,7 +160,7 @@ static int write_zeroes(struct blk *blk, const struct request *request)
 	return err;
 }
 
-static int zero(struct blk *blk, const struct request *request)
+static int zero(struct blk *blk, struct request *request)
 {
 	outbox_permit(request);
 	if (!fallocate(blk->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, request->at,

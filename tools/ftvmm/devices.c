@@ -28,6 +28,7 @@ static void emit_end(void *device, struct request *request)
 	outbox_permit(request);
 	while (!devices_are_idle())
 		sleep_us(LOOK_US);
+	ft_end();
 	vmm_end(request->at);
 }
 

@@ -18,6 +18,7 @@
 #include "blob.h"
 #include "devices.h"
 #include "memory.h"
+#include "outbox.h"
 #include "request.h"
 #include "vcpu.h"
 
@@ -189,6 +190,10 @@ static void pass_hook(struct vcpu *vcpu)
 			load(vcpu, hook.state_len);
 			hook.flags = KVMFT_HOOK_STATE;
 			break;
+		case KVMFT_ACTION_LEAVE:
+			outbox_settle();
+			hook.flags = reasons(vcpu) | KVMFT_HOOK_QUIET;
+			break;
 		default:
 			die("the hook says %u", hook.action);
 		}
@@ -246,6 +251,13 @@ bool ft_may_leave(u64 ticket)
 	if (!kvmft_may_leave(vmm.area, ticket, time.tv_sec * 1000000000ULL + time.tv_nsec))
 		return false;
 	return !must_be_protected() || is_protected();
+}
+
+/* It was shut down: its standby isn't to go on with what it was before. */
+void ft_end(void)
+{
+	if (vmm.area && !is_waiting() && ioctl(vmm.ft, KVMFT_END, 0UL))
+		say("the standby can't be told of the guest's end: %s", strerror(errno));
 }
 
 void ft_wait(u64 ticket)

@@ -27,6 +27,9 @@ void ft_leave(void);
 
 bool ft_may_leave(u64 ticket);
 
+/* The guest has ended by itself, and all of its output has left. */
+void ft_end(void);
+
 /* For a while, or until it may leave. */
 void ft_wait(u64 ticket);
 

@@ -9,6 +9,9 @@
 /* What one thread takes at once, where nothing is done side by side. */
 #define BATCH 64
 
+/* How often to look whether something is still on its way out. */
+#define SETTLE_US 200
+
 struct outbox {
 	const struct outbox_ops *ops;
 	void *device;
@@ -99,10 +102,30 @@ void outbox_ticket(struct outbox *outbox, u32 owner, u64 ticket)
 	pthread_mutex_unlock(&outbox->lock);
 }
 
-void outbox_permit(const struct request *request)
+/* First it counts, then it is looked whether it may: so who waits for 0 misses nothing. */
+static void set_leaving(struct request *request, bool leaving)
 {
-	while (request->gated && !ft_may_leave(request->ticket))
+	if (request->leaving == leaving)
+		return;
+	request->leaving = leaving;
+	__atomic_fetch_add(&vmm.leaving, leaving ? 1 : -1, __ATOMIC_SEQ_CST);
+}
+
+void outbox_permit(struct request *request)
+{
+	while (request->gated) {
+		set_leaving(request, true);
+		if (ft_may_leave(request->ticket))
+			return;
+		set_leaving(request, false);
 		ft_wait(request->ticket);
+	}
+}
+
+void outbox_settle(void)
+{
+	while (__atomic_load_n(&vmm.leaving, __ATOMIC_SEQ_CST))
+		sleep_us(SETTLE_US);
 }
 
 void outbox_forget(struct outbox *outbox, u32 queue)
@@ -218,8 +241,10 @@ static void *work(void *arg)
 			continue;
 		}
 		pthread_mutex_unlock(&outbox->lock);
-		for (i = 0; i < count; i++)
+		for (i = 0; i < count; i++) {
 			outbox->ops->emit(outbox->device, taken[i]);
+			set_leaving(taken[i], false);
+		}
 		complete(outbox, taken, count);
 		pthread_mutex_lock(&outbox->lock);
 	}

@@ -52,7 +52,10 @@ void outbox_add(struct outbox *outbox, struct request *request);
 void outbox_ticket(struct outbox *outbox, u32 owner, u64 ticket);
 
 /* Waits until it may leave now. */
-void outbox_permit(const struct request *request);
+void outbox_permit(struct request *request);
+
+/* Waits until nothing is on its way out, of any device; when nothing more is permitted. */
+void outbox_settle(void);
 
 /* The guest has reset the device, or one of its rings: nobody waits for it. */
 void outbox_forget(struct outbox *outbox, u32 queue);

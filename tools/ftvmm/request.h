@@ -41,6 +41,7 @@ enum request_kind {
  * @owner: The vcpu whose hook brings the ticket.
  * @gated: It is output: it leaves with a ticket and in order.
  * @started: It is being done.
+ * @leaving: It may be on its way out: it was permitted, and isn't done.
  * @stale: The guest has reset the device and doesn't wait for it any more.
  * @kind: &enum request_kind.
  * @status: What came of it, as the device tells it.
@@ -59,7 +60,7 @@ struct request {
 	struct request *next;
 	u64 ticket;
 	u32 owner;
-	bool gated, started, stale;
+	bool gated, started, leaving, stale;
 	u8 kind, status;
 	u16 queue, head;
 	u64 at, len;

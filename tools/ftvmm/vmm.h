@@ -85,6 +85,7 @@ struct outbox;
  * @area: What is shared with the module; NULL if there is none.
  * @loaded: A standby that has taken the device state, and is the guest's only VMM.
  * @protected: The guest was protected at least once.
+ * @leaving: Requests of outboxes that may be on their way out.
  * @paused: Vcpus stand still because an operator wants it.
  * @memory: The guest's.
  * @bus: Who is at which address.
@@ -99,6 +100,7 @@ struct vmm {
 	int kvm, vm, ft;
 	struct kvmft_area *area;
 	bool loaded, protected, paused;
+	int leaving;
 	struct memory *memory;
 	struct bus *bus;
 	struct vcpu *vcpus;

@@ -219,6 +219,8 @@ enum kvmft_pair_state {
  *	copied.
  * @KVMFT_REASON_SUPERSEDED: The other host has a later generation of the guest.
  * @KVMFT_REASON_RIVAL: The other host has the same generation of it, and both ran.
+ * @KVMFT_REASON_SWITCHED: The two hosts exchange their roles, as somebody has asked.
+ * @KVMFT_REASON_SHUTDOWN: The guest was shut down.
  * @__KVMFT_REASON_MAX: Only there to compute the next one.
  * @KVMFT_REASON_MAX: The highest reason that this header knows.
  */
@@ -259,6 +261,8 @@ enum kvmft_reason {
 	KVMFT_REASON_NOT_CONVERGING,
 	KVMFT_REASON_SUPERSEDED,
 	KVMFT_REASON_RIVAL,
+	KVMFT_REASON_SWITCHED,
+	KVMFT_REASON_SHUTDOWN,
 
 	__KVMFT_REASON_MAX,
 	KVMFT_REASON_MAX = (__KVMFT_REASON_MAX - 1)
@@ -573,6 +577,8 @@ enum kvmft_vm_tracking {
  * @KVMFT_A_COUNTER_TRANSFER_LAST: ns from its end to the answer.
  * @KVMFT_A_COUNTER_APPLY_LAST: On a standby, ns that the last epoch took to apply.
  * @KVMFT_A_COUNTER_PAD: Aligns what follows it.
+ * @KVMFT_A_COUNTER_SWITCHED: ns from the standstill for a planned switch to the news that
+ *	the other host has the guest.
  * @__KVMFT_A_COUNTER_MAX: Only there to compute the next one.
  * @KVMFT_A_COUNTER_MAX: The highest attribute that this header knows.
  */
@@ -597,6 +603,7 @@ enum kvmft_a_counter {
 	KVMFT_A_COUNTER_TRANSFER_LAST,
 	KVMFT_A_COUNTER_APPLY_LAST,
 	KVMFT_A_COUNTER_PAD,
+	KVMFT_A_COUNTER_SWITCHED,
 
 	__KVMFT_A_COUNTER_MAX,
 	KVMFT_A_COUNTER_MAX = (__KVMFT_A_COUNTER_MAX - 1)
@@ -773,11 +780,13 @@ struct kvmft_bind {
  *	with its output. As the answer to KVMFT_ACTION_LOAD it means: the VMM has
  *	taken what is there.
  * @KVMFT_HOOK_RING_FULL: KVM_RUN returned KVM_EXIT_DIRTY_RING_FULL.
+ * @KVMFT_HOOK_QUIET: The answer to KVMFT_ACTION_LEAVE: no output is under way.
  */
 enum kvmft_hook_flags {
 	KVMFT_HOOK_OUTPUT = 1 << 0,
 	KVMFT_HOOK_STATE = 1 << 1,
 	KVMFT_HOOK_RING_FULL = 1 << 2,
+	KVMFT_HOOK_QUIET = 1 << 3,
 };
 
 /**
@@ -792,12 +801,16 @@ enum kvmft_hook_flags {
  *	of device state from the area, and come again with KVMFT_HOOK_STATE. After that
  *	the VMM is the guest's only one; output that the state says wasn't out is to
  *	go out again.
+ * @KVMFT_ACTION_LEAVE: The guest is about to go on at the other host, all stand still, and
+ *	kvmft_may_leave() permits nothing any more. Wait until what it has permitted before
+ *	isn't under way any more, and come again with KVMFT_HOOK_QUIET.
  */
 enum kvmft_action {
 	KVMFT_ACTION_RUN = 0,
 	KVMFT_ACTION_EMULATE,
 	KVMFT_ACTION_SAVE,
 	KVMFT_ACTION_LOAD,
+	KVMFT_ACTION_LEAVE,
 };
 
 /**
@@ -871,6 +884,15 @@ struct kvmft_wait {
  * nothing is parked any more, 0 to tell that the thread has left.
  */
 #define KVMFT_DEVICE _IO(KVMFT_IOC_MAGIC, 0x05)
+
+/**
+ * KVMFT_END - the guest has ended by itself
+ *
+ * To be called when it was shut down, and all of its output has left: its standby isn't to
+ * take over. Takes no argument: pass 0. Fails with ENOTCONN if the standby can't be told;
+ * then, if it takes over, it does so from before the end.
+ */
+#define KVMFT_END _IO(KVMFT_IOC_MAGIC, 0x06)
 
 /**
  * enum kvmft_area_state - what a VMM has to know of its guest

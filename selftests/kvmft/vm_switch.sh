@@ -1,0 +1,130 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# needs: hosts=2 timeout=400
+#
+# Roles are exchanged on request: asked for on either host, in both modes, back and forth.
+# Nothing is lost, and nothing leaves on the host that the guest has left. What comes in
+# between leaves the guest where it is. A guest that was shut down isn't woken elsewhere.
+# shellcheck source=../lib/tap.sh
+. "$(dirname "$0")/../lib/tap.sh"
+# shellcheck source=../lib/pairlab.sh
+. "$(dirname "$0")/../lib/pairlab.sh"
+# shellcheck source=../lib/vmlab.sh
+. "$(dirname "$0")/../lib/vmlab.sh"
+
+TIMEOUT=4
+options=(--guest counter --seed 7 --vcpus 2 --hash)
+
+load_module h1
+load_module h2
+make_key
+check "the pair is up" pair_hosts timeout ${TIMEOUT}s
+
+# one_sequence NAME: what came from h1, and then from h2.
+one_sequence()
+{
+	check_has "$1: its outputs are one sequence" \
+		"$(judge --seed 7 --vcpus 2 --duplicates "$(told h2 loaded)")" " outputs, "
+}
+
+# is_one_of HOST STATE...
+# shellcheck disable=SC2317
+is_one_of()
+{
+	local state
+	state=$(guest "$1" state)
+	shift
+	[[ " $* " == *" $state "* ]]
+}
+
+# begin NAME [ARGUMENTS...]: both anew, protected.
+begin()
+{
+	local name=$1
+	shift
+	let_go
+	end_vmms h1 h2
+	both_vmms "${options[@]}"
+	check "$name: protected" protect "$@"
+	makes_output "$name: it makes output" h1
+}
+
+# as_number TEXT: the number before " ms".
+as_number()
+{
+	sed -n 's/.*after \([0-9]*\)[.0-9]* ms.*/\1/p' <<<"$1"
+}
+
+for mode in sync async; do
+	begin "$mode" mode $mode
+	said=$(on h1 ftctl failover g 2>&1)
+	check_has "$mode: handed over" "$said" "runs on the other host"
+	ms=$(as_number "$said")
+	# A time-out, or a lease, was not waited for.
+	check "$mode: it stood still for $ms ms" test "${ms:-99999}" -lt $((TIMEOUT * 1000 / 2))
+	check "$mode: it runs there" wait_until 10 guest_is h2 solo
+	makes_output "$mode: it makes output there" h2
+	check_eq "$mode: here it is" "fenced switched" "$(guest h1 state) $(guest h1 reason)"
+	check "$mode: here it is quiet" is_quiet h1
+	check_eq "$mode: its memory is what it was" equal "$(hashes)"
+	one_sequence "$mode"
+	check_eq "$mode: of the next generation" 2 "$(guest h2 generation)"
+
+	# And back, as the other host asks.
+	on h1 ftctl detach g
+	vmm h1 --standby "${options[@]}"
+	check "$mode: a new standby" on h1 ftctl attach g pair alpha pid "$(<"$scratch/vmm_h1")" \
+		role standby promote manual
+	check "$mode: it is protected there" wait_until 40 guest_is h2 protected
+	check "$mode: the standby knows" wait_until 10 guest_is h1 protected
+	makes_output "$mode: its output goes on" h2
+	check_has "$mode: asked for by the standby" "$(on h1 ftctl --json failover g 2>&1)" \
+		'"name":"g","state":"solo"'
+	makes_output "$mode: it makes output here" h1
+	check "$mode: there it is fenced" wait_until 10 guest_is h2 fenced
+	check "$mode: there it is quiet" is_quiet h2
+	check_eq "$mode: of the next but one" 3 "$(guest h1 generation)"
+done
+
+# --- It stays where it is
+
+begin "stays"
+on h2 ftctl detach g
+check "stays: it is held without its standby, or waits" wait_until 10 is_one_of h1 held waiting-peer
+check_has "stays: nobody to hand it over to" "$(status on h1 ftctl failover g)" "isn't protected"
+check_has "stays: not by force either" "$(status on h1 ftctl failover g --force)" "it runs here"
+
+begin "cut off"
+"$LAB" delay h1 repl 300ms
+on h1 sh -c 'ftctl failover g >/tmp/failover 2>&1' &
+sleep 0.2
+"$LAB" cut h1 h2 repl
+wait $!
+"$LAB" delay h1 repl off
+check "cut off: it is held here" wait_until 20 guest_is h1 held
+check_eq "cut off: and the other one waits" waiting-peer "$(guest h2 state)"
+check "cut off: it is quiet" is_quiet h1
+check_has "cut off: who has asked knows" "$(on h1 cat /tmp/failover)" "stays where it is"
+"$LAB" heal
+check "cut off: it is protected again" wait_until 20 guest_is h1 protected
+makes_output "cut off: it goes on" h1
+check_has "cut off: now it is handed over" "$(on h1 ftctl failover g 2>&1)" "runs on the other host"
+one_sequence "cut off"
+
+# --- The end of a guest
+
+begin "end"
+on h2 ftctl set g promote auto
+ask h1 pause >/dev/null
+check_eq "end: its VMM says so" ok "$(ask h1 end)"
+on h1 pkill -9 -x flatvmm
+sleep $TIMEOUT
+check_eq "end: the standby doesn't wake it" "waiting-peer shutdown" \
+	"$(guest h2 state) $(guest h2 reason)"
+
+let_go
+end_vmms h1 h2
+for host in h1 h2; do
+	check "$host: the module unloads" wait_until 10 on $host rmmod kvmft
+done
+done_testing
