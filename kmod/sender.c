@@ -299,6 +299,18 @@ static void release_standby(struct kvmft_primary *primary)
 					 RETRY_PAUSE);
 }
 
+/* It can't be protected any more, and why: the standby may not have said so yet. */
+static void say_closed(struct kvmft_primary *primary)
+{
+	u32 reason = KVMFT_REASON_GONE;
+
+	spin_lock(&primary->vm.lock);
+	if (primary->vm.state == KVMFT_VM_UNPROTECTED && primary->vm.verdict.reason)
+		reason = primary->vm.verdict.reason;
+	spin_unlock(&primary->vm.lock);
+	kvmft_channel_say_detach(primary->channel.pair, READ_ONCE(primary->channel.vm), reason);
+}
+
 /* Its VMM is dead; what that means is told by whoever has it end. */
 static bool is_dead(struct kvmft_primary *primary)
 {
@@ -326,9 +338,7 @@ static void end_session(struct kvmft_sender *sender)
 		return;
 	}
 	if (READ_ONCE(primary->closed)) {
-		kvmft_channel_say_detach(primary->channel.pair,
-					 READ_ONCE(primary->channel.vm),
-					 KVMFT_REASON_GONE);
+		say_closed(primary);
 		return;
 	}
 	if (kvmft_primary_dropping(primary)) {
@@ -382,8 +392,7 @@ void kvmft_primary_run(struct kvmft_channel *channel, struct kvmft_conn *conn)
 
 	/* It can't be protected any more; all that is left to do is to say so. */
 	if (READ_ONCE(primary->closed) || READ_ONCE(primary->fenced)) {
-		kvmft_channel_say_detach(channel->pair, READ_ONCE(channel->vm),
-					 KVMFT_REASON_GONE);
+		say_closed(primary);
 		/* Once a session is enough. */
 		wait_event_interruptible(channel->wait, kvmft_channel_stopping(channel) ||
 					 !READ_ONCE(channel->pair->control));
