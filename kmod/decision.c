@@ -5,6 +5,7 @@
 #include <linux/sched/signal.h>
 
 #include "compat.h"
+#include "fence.h"
 #include "pair.h"
 #include "primary.h"
 #include "role.h"
@@ -121,9 +122,50 @@ void kvmft_primary_idle(struct kvmft_primary *primary,
 	/* Two hosts have it, and that is more to be known. */
 	if (!primary->rival)
 		changed = kvmft_vm_move(&primary->vm, state, verdict);
+	if (state == KVMFT_VM_HELD && !primary->stopped)
+		queue_delayed_work(primary->vm.queue, &primary->lost,
+				   verdict && verdict->reason == KVMFT_REASON_TIMEOUT ? 0 :
+				   msecs_to_jiffies(primary->vm.pair->self.timeout_ms));
 	spin_unlock(&primary->vm.lock);
 	if (changed)
 		kvmft_vm_moved(&primary->vm, state, verdict);
+}
+
+/**
+ * kvmft_primary_lost() - do what is to be done about a standby that is lost
+ * @work: in the primary
+ *
+ * One that is back, or whose guest somebody has decided about, isn't lost.
+ */
+void kvmft_primary_lost(struct work_struct *work)
+{
+	struct kvmft_primary *primary =
+		container_of(to_delayed_work(work), struct kvmft_primary, lost);
+	struct kvmft_vm *vm = &primary->vm;
+	bool lost;
+	u32 loss;
+
+	spin_lock(&vm->lock);
+	lost = vm->state == KVMFT_VM_HELD && !primary->session && !primary->rival &&
+	       !primary->closed && !primary->fenced && !primary->dropped.reason &&
+	       !(primary->switched && READ_ONCE(primary->channel.attached));
+	loss = primary->loss;
+	spin_unlock(&vm->lock);
+	if (!lost)
+		return;
+	if (loss == KVMFT_VM_LOSS_SOLO)
+		kvmft_fence_ask(vm);
+	else if (loss == KVMFT_VM_LOSS_ASK)
+		kvmft_vm_tell(vm, KVMFT_VM_ASKS);
+}
+
+/**
+ * kvmft_primary_go_alone() - the other host is fenced
+ * @vm: the guest; one that isn't held stays as it is
+ */
+void kvmft_primary_go_alone(struct kvmft_vm *vm)
+{
+	kvmft_primary_alone(vm);
 }
 
 /**

@@ -194,6 +194,12 @@ void kvmft_primary_stays(struct kvmft_primary *primary)
 	spin_unlock(&primary->vm.lock);
 	wait_event_interruptible_timeout(primary->channel.wait, !is_open(primary),
 					 EXCHANGE_TIMEOUT);
+	spin_lock(&primary->vm.lock);
+	/* It is as with any loss from here on. */
+	if (primary->switched && !primary->stopped)
+		queue_delayed_work(primary->vm.queue, &primary->lost,
+				   msecs_to_jiffies(primary->vm.pair->self.timeout_ms));
+	spin_unlock(&primary->vm.lock);
 	wake_up_all(&primary->channel.wait);
 }
 

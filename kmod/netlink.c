@@ -157,6 +157,18 @@ static const struct genl_ops kvmft_ops[] = {
 		.policy = kvmft_vm_name_policy,
 		.maxattr = ARRAY_SIZE(kvmft_vm_name_policy) - 1,
 	},
+	{
+		.cmd = KVMFT_CMD_VM_FENCE,
+		.doit = kvmft_vm_fence_doit,
+		.policy = kvmft_vm_name_policy,
+		.maxattr = ARRAY_SIZE(kvmft_vm_name_policy) - 1,
+	},
+	{
+		.cmd = KVMFT_CMD_VM_FENCE_ANSWER,
+		.doit = kvmft_vm_fence_answer_doit,
+		.policy = kvmft_vm_answer_policy,
+		.maxattr = ARRAY_SIZE(kvmft_vm_answer_policy) - 1,
+	},
 };
 
 static const struct genl_multicast_group kvmft_groups[] = {

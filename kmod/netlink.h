@@ -38,6 +38,7 @@ int kvmft_pair_get_dump(struct sk_buff *skb, struct netlink_callback *cb);
 extern const struct nla_policy kvmft_vm_attach_policy[KVMFT_A_VM_MAX + 1];
 extern const struct nla_policy kvmft_vm_name_policy[KVMFT_A_VM_MAX + 1];
 extern const struct nla_policy kvmft_vm_set_policy[KVMFT_A_VM_MAX + 1];
+extern const struct nla_policy kvmft_vm_answer_policy[KVMFT_A_VM_MAX + 1];
 extern const struct nla_policy kvmft_vm_force_policy[KVMFT_A_VM_MAX + 1];
 
 int kvmft_vm_attach_doit(struct sk_buff *skb, struct genl_info *info);
@@ -47,6 +48,8 @@ int kvmft_vm_get_dump(struct sk_buff *skb, struct netlink_callback *cb);
 int kvmft_vm_set_doit(struct sk_buff *skb, struct genl_info *info);
 int kvmft_vm_failover_doit(struct sk_buff *skb, struct genl_info *info);
 int kvmft_vm_solo_doit(struct sk_buff *skb, struct genl_info *info);
+int kvmft_vm_fence_doit(struct sk_buff *skb, struct genl_info *info);
+int kvmft_vm_fence_answer_doit(struct sk_buff *skb, struct genl_info *info);
 
 extern const struct nla_policy kvmft_selftest_attach_policy[KVMFT_A_SELFTEST_MAX + 1];
 extern const struct nla_policy kvmft_selftest_name_policy[KVMFT_A_SELFTEST_MAX + 1];

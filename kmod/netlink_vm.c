@@ -9,6 +9,7 @@
 #include <net/sock.h>
 
 #include "compat.h"
+#include "fence.h"
 #include "netlink.h"
 #include "pair.h"
 #include "pairs.h"
@@ -53,6 +54,10 @@ const struct nla_policy kvmft_vm_attach_policy[KVMFT_A_VM_MAX + 1] = {
 	[KVMFT_A_VM_FORCE] = NOT_HERE,
 	[KVMFT_A_VM_STATE ... KVMFT_A_VM_PAD] = ANSWER_ONLY,
 	[KVMFT_A_VM_PROMOTE] = NLA_POLICY_RANGE(NLA_U32, KVMFT_VM_AUTO, KVMFT_VM_ASK),
+	[KVMFT_A_VM_LOSS] = NLA_POLICY_RANGE(NLA_U32, KVMFT_VM_LOSS_HOLD, KVMFT_VM_LOSS_ASK),
+	[KVMFT_A_VM_FENCING] = NLA_POLICY_RANGE(NLA_U32, KVMFT_VM_FENCING_NONE,
+						KVMFT_VM_FENCING_REQUIRED),
+	[KVMFT_A_VM_FENCE ... KVMFT_A_VM_MAX] = ANSWER_ONLY,
 };
 
 const struct nla_policy kvmft_vm_name_policy[KVMFT_A_VM_MAX + 1] = {
@@ -71,6 +76,18 @@ const struct nla_policy kvmft_vm_set_policy[KVMFT_A_VM_MAX + 1] = {
 	[KVMFT_A_VM_CONVERGE] = { .type = NLA_FLAG },
 	[KVMFT_A_VM_CEILING ... KVMFT_A_VM_PAD] = NOT_HERE,
 	[KVMFT_A_VM_PROMOTE] = NLA_POLICY_RANGE(NLA_U32, KVMFT_VM_AUTO, KVMFT_VM_ASK),
+	[KVMFT_A_VM_LOSS] = NLA_POLICY_RANGE(NLA_U32, KVMFT_VM_LOSS_HOLD, KVMFT_VM_LOSS_ASK),
+	[KVMFT_A_VM_FENCING] = NLA_POLICY_RANGE(NLA_U32, KVMFT_VM_FENCING_NONE,
+						KVMFT_VM_FENCING_REQUIRED),
+	[KVMFT_A_VM_FENCE ... KVMFT_A_VM_MAX] = ANSWER_ONLY,
+};
+
+const struct nla_policy kvmft_vm_answer_policy[KVMFT_A_VM_MAX + 1] = {
+	[KVMFT_A_VM_NAME] = { .type = NLA_NUL_STRING, .len = KVMFT_VM_NAME_MAX },
+	[KVMFT_A_VM_PAIR ... KVMFT_A_VM_FENCING] = NOT_HERE,
+	[KVMFT_A_VM_FENCE] = NLA_POLICY_RANGE(NLA_U32, KVMFT_VM_FENCE_DONE,
+					      KVMFT_VM_FENCE_FAILED),
+	[KVMFT_A_VM_FENCE_TOKEN] = { .type = NLA_U64 },
 };
 
 const struct nla_policy kvmft_vm_force_policy[KVMFT_A_VM_MAX + 1] = {
@@ -211,14 +228,17 @@ static int put_what(struct sk_buff *skb, struct kvmft_vm *vm)
 {
 	struct kvmft_vm_progress progress;
 	struct kvmft_verdict verdict;
-	u32 state;
-	u64 since;
+	u32 state, fencing, fence;
+	u64 since, token;
 
 	vm->ops->progress(vm, &progress);
 	spin_lock(&vm->lock);
 	state = vm->state;
 	verdict = vm->verdict;
 	since = vm->since;
+	fencing = vm->fencing;
+	fence = vm->fence;
+	token = vm->fence_token;
 	spin_unlock(&vm->lock);
 
 	if (nla_put_string(skb, KVMFT_A_VM_NAME, vm->name) ||
@@ -227,6 +247,10 @@ static int put_what(struct sk_buff *skb, struct kvmft_vm *vm)
 	    (progress.mode && nla_put_u32(skb, KVMFT_A_VM_MODE, progress.mode)) ||
 	    (progress.promote &&
 	     nla_put_u32(skb, KVMFT_A_VM_PROMOTE, progress.promote)) ||
+	    (progress.loss && nla_put_u32(skb, KVMFT_A_VM_LOSS, progress.loss)) ||
+	    nla_put_u32(skb, KVMFT_A_VM_FENCING, fencing) ||
+	    (fence && nla_put_u32(skb, KVMFT_A_VM_FENCE, fence)) ||
+	    (fence && put_u64(skb, KVMFT_A_VM_FENCE_TOKEN, token)) ||
 	    nla_put_u32(skb, KVMFT_A_VM_PID, vm->pid) ||
 	    nla_put_u32(skb, KVMFT_A_VM_STATE, state) ||
 	    (verdict.reason && nla_put_u32(skb, KVMFT_A_VM_REASON, verdict.reason)) ||
@@ -303,6 +327,40 @@ out:
 	return err;
 }
 
+/* What it does when the other one is lost. */
+static int read_policies(struct genl_info *info, struct kvmft_vm_config *config)
+{
+	bool standby = config->role == KVMFT_VM_STANDBY;
+	struct nlattr **attrs = info->attrs;
+
+	config->promote = KVMFT_VM_AUTO;
+	config->loss = KVMFT_VM_LOSS_HOLD;
+	config->fencing = KVMFT_VM_FENCING_NONE;
+	if (attrs[KVMFT_A_VM_PROMOTE])
+		config->promote = nla_get_u32(attrs[KVMFT_A_VM_PROMOTE]);
+	if (attrs[KVMFT_A_VM_LOSS])
+		config->loss = nla_get_u32(attrs[KVMFT_A_VM_LOSS]);
+	if (attrs[KVMFT_A_VM_FENCING])
+		config->fencing = nla_get_u32(attrs[KVMFT_A_VM_FENCING]);
+	if (attrs[KVMFT_A_VM_PROMOTE] && !standby) {
+		NL_SET_ERR_MSG_ATTR(info->extack, attrs[KVMFT_A_VM_PROMOTE],
+				    "only a standby is promoted; leave it out, or say it on the other host");
+		return -EINVAL;
+	}
+	if (attrs[KVMFT_A_VM_LOSS] && standby) {
+		NL_SET_ERR_MSG_ATTR(info->extack, attrs[KVMFT_A_VM_LOSS],
+				    "only a primary can lose its standby; leave it out, or say it on the other host");
+		return -EINVAL;
+	}
+	if (config->loss == KVMFT_VM_LOSS_SOLO &&
+	    config->fencing != KVMFT_VM_FENCING_REQUIRED) {
+		NL_SET_ERR_MSG_ATTR(info->extack, attrs[KVMFT_A_VM_LOSS],
+				    "going on alone takes a fence; say 'fencing required', too");
+		return -EINVAL;
+	}
+	return 0;
+}
+
 int kvmft_vm_attach_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct kvmft_vm_config config = { .mode = KVMFT_VM_SYNC, .ceiling = CEILING_DEFAULT };
@@ -321,14 +379,9 @@ int kvmft_vm_attach_doit(struct sk_buff *skb, struct genl_info *info)
 	if (attrs[KVMFT_A_VM_PID])
 		config.pid = nla_get_u32(attrs[KVMFT_A_VM_PID]);
 	config.converge = attrs[KVMFT_A_VM_CONVERGE];
-	config.promote = KVMFT_VM_AUTO;
-	if (attrs[KVMFT_A_VM_PROMOTE])
-		config.promote = nla_get_u32(attrs[KVMFT_A_VM_PROMOTE]);
-	if (attrs[KVMFT_A_VM_PROMOTE] && config.role != KVMFT_VM_STANDBY) {
-		NL_SET_ERR_MSG_ATTR(info->extack, attrs[KVMFT_A_VM_PROMOTE],
-				    "only a standby is promoted; leave it out, or say it on the other host");
-		return -EINVAL;
-	}
+	err = read_policies(info, &config);
+	if (err)
+		return err;
 	err = take_files(info, &config) ?: attach(info, &config);
 	put_files(&config);
 	return err;
@@ -387,10 +440,14 @@ int kvmft_vm_set_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct nlattr *mode = info->attrs[KVMFT_A_VM_MODE];
 	struct nlattr *promote = info->attrs[KVMFT_A_VM_PROMOTE];
+	struct nlattr *loss = info->attrs[KVMFT_A_VM_LOSS];
+	struct nlattr *fencing = info->attrs[KVMFT_A_VM_FENCING];
 	struct kvmft_vm_changes changes = {
 		.mode = mode ? nla_get_u32(mode) : 0,
 		.converge = info->attrs[KVMFT_A_VM_CONVERGE],
 		.promote = promote ? nla_get_u32(promote) : 0,
+		.loss = loss ? nla_get_u32(loss) : 0,
+		.fencing = fencing ? nla_get_u32(fencing) : 0,
 	};
 	struct kvmft_vm *vm;
 	const char *name;
@@ -405,7 +462,10 @@ int kvmft_vm_set_doit(struct sk_buff *skb, struct genl_info *info)
 	err = vm->ops->set(vm, &changes);
 	if (err == -EOPNOTSUPP)
 		NL_SET_ERR_MSG(info->extack,
-			       "mode and convergence are the primary's, how it is promoted is the standby's; ask the other host");
+			       "mode, convergence and loss are the primary's, how it is promoted is the standby's; ask the other host");
+	else if (err == -EPERM)
+		NL_SET_ERR_MSG(info->extack,
+			       "going on alone takes a fence; with 'loss solo' goes 'fencing required'");
 	kvmft_vm_put(vm);
 	return err;
 }
@@ -423,6 +483,9 @@ static int fail_over(struct kvmft_vm *vm, struct netlink_ext_ack *extack)
 	err = kvmft_standby_promote(vm, KVMFT_REASON_NONE);
 	if (err == -EBUSY)
 		NL_SET_ERR_MSG(extack, "it is taking over already, or can't");
+	else if (err == -EPERM)
+		NL_SET_ERR_MSG(extack,
+			       "the other host has to be fenced first: ftctl fence; or say 'set fencing none', if it is off");
 	else if (err == -ENODATA)
 		NL_SET_ERR_MSG(extack,
 			       "it has no committed epoch yet; only a protected guest can fail over");
@@ -459,6 +522,58 @@ int kvmft_vm_failover_doit(struct sk_buff *skb, struct genl_info *info)
 		return no_such_guest(info);
 	err = info->attrs[KVMFT_A_VM_FORCE] ? fail_over(vm, info->extack) :
 					      exchange(vm, info->extack);
+	kvmft_vm_put(vm);
+	return err;
+}
+
+int kvmft_vm_fence_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct kvmft_vm *vm;
+	const char *name;
+	u32 state;
+	int err;
+
+	err = kvmft_netlink_may_change(skb, info->extack) ?: read_name(info, &name);
+	if (err)
+		return err;
+	vm = kvmft_vms_find(genl_info_net(info), name);
+	if (!vm)
+		return no_such_guest(info);
+	state = kvmft_vm_state(vm);
+	if (state == (vm->role == KVMFT_VM_STANDBY ? KVMFT_VM_WAITING_PEER : KVMFT_VM_HELD)) {
+		kvmft_fence_ask(vm);
+	} else {
+		err = -EBUSY;
+		NL_SET_ERR_MSG(info->extack,
+			       "it hasn't lost the other host: a standby that waits for its peer can have it fenced, and a guest that is held");
+	}
+	kvmft_vm_put(vm);
+	return err;
+}
+
+int kvmft_vm_fence_answer_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct nlattr *token = info->attrs[KVMFT_A_VM_FENCE_TOKEN];
+	struct nlattr *fence = info->attrs[KVMFT_A_VM_FENCE];
+	struct kvmft_vm *vm;
+	const char *name;
+	int err;
+
+	err = kvmft_netlink_may_change(skb, info->extack) ?: read_name(info, &name);
+	if (err)
+		return err;
+	if (!token || !fence) {
+		NL_SET_ERR_MSG(info->extack,
+			       "KVMFT_A_VM_FENCE, what came of it, or KVMFT_A_VM_FENCE_TOKEN, of what, is missing");
+		return -EINVAL;
+	}
+	vm = kvmft_vms_find(genl_info_net(info), name);
+	if (!vm)
+		return no_such_guest(info);
+	err = kvmft_fence_answer(vm, nla_get_u64(token),
+				 nla_get_u32(fence) == KVMFT_VM_FENCE_DONE);
+	if (err)
+		NL_SET_ERR_MSG(info->extack, "nobody waits for this answer any more");
 	kvmft_vm_put(vm);
 	return err;
 }

@@ -398,6 +398,7 @@ static void primary_progress(struct kvmft_vm *vm, struct kvmft_vm_progress *prog
 	struct kvmft_harvest *harvest = &primary->harvest;
 
 	progress->promote = 0;
+	progress->loss = READ_ONCE(primary->loss);
 	progress->tracking = harvest->ring ? KVMFT_VM_RING : KVMFT_VM_LOG;
 	spin_lock(&vm->lock);
 	progress->mode = primary->mode;
@@ -417,10 +418,22 @@ static void primary_progress(struct kvmft_vm *vm, struct kvmft_vm_progress *prog
 static int primary_set(struct kvmft_vm *vm, const struct kvmft_vm_changes *changes)
 {
 	struct kvmft_primary *primary = to_primary(vm);
+	u32 fencing, loss;
 
 	if (changes->promote)
 		return -EOPNOTSUPP;
 	spin_lock(&vm->lock);
+	fencing = changes->fencing ?: vm->fencing;
+	loss = changes->loss ?: primary->loss;
+	if (loss == KVMFT_VM_LOSS_SOLO && fencing != KVMFT_VM_FENCING_REQUIRED) {
+		spin_unlock(&vm->lock);
+		return -EPERM;
+	}
+	vm->fencing = fencing;
+	WRITE_ONCE(primary->loss, loss);
+	/* It may be lost already. */
+	if (changes->loss && !primary->stopped)
+		queue_delayed_work(vm->queue, &primary->lost, 0);
 	if (changes->mode)
 		WRITE_ONCE(primary->mode, changes->mode);
 	if (changes->converge)
@@ -446,6 +459,7 @@ static void primary_stop(struct kvmft_vm *vm)
 	struct kvmft_primary *primary = to_primary(vm);
 
 	kvmft_primary_close(primary, true);
+	cancel_delayed_work_sync(&primary->lost);
 	kvmft_park_close(&primary->park);
 	/* Pairs with kvmft_primary_begin(). */
 	smp_mb();
@@ -479,6 +493,7 @@ static const struct kvmft_vm_ops primary_ops = {
 	.ticket = primary_ticket,
 	.progress = primary_progress,
 	.set = primary_set,
+	.fenced = kvmft_primary_go_alone,
 	.alone = kvmft_primary_alone,
 	.vmm_gone = kvmft_primary_vmm_gone,
 	.leave = kvmft_primary_leave,
@@ -632,7 +647,9 @@ struct kvmft_vm *kvmft_primary_attach(struct kvmft_pair *pair,
 		kvfree(primary);
 		return ERR_PTR(err);
 	}
+	INIT_DELAYED_WORK(&primary->lost, kvmft_primary_lost);
 	primary->mode = config->mode;
+	primary->loss = config->loss;
 	primary->converge = config->converge;
 	primary->generation = max_t(u64, vm->vmm->generation, 1);
 	primary->solo = config->successor_to;

@@ -10,6 +10,8 @@
 #ifndef _KVMFT_PRIMARY_H
 #define _KVMFT_PRIMARY_H
 
+#include <linux/workqueue.h>
+
 #include "channel.h"
 #include "harvest.h"
 #include "park.h"
@@ -85,6 +87,8 @@ enum kvmft_section_kind {
  *	a sender has begun before counts no more.
  * @switching: The other host is to go on, as soon as it has all of the guest.
  * @switched: It was told to; what becomes of that isn't known yet.
+ * @loss: &enum kvmft_vm_loss.
+ * @lost: Looks whether the standby is lost, when it may be, and does what @loss says.
  * @still_since: For that the guest has stood still since then, CLOCK_MONOTONIC in ns.
  * @dropped: Why it is to be protected no more, as soon as the standby knows that it won't
  *	take over.
@@ -130,6 +134,8 @@ struct kvmft_primary {
 	u32 decided;
 	bool switching;
 	bool switched;
+	u32 loss;
+	struct delayed_work lost;
 	u64 still_since;
 	struct kvmft_verdict dropped;
 	bool closed;
@@ -166,6 +172,8 @@ int kvmft_primary_alone(struct kvmft_vm *vm);
 void kvmft_primary_vmm_gone(struct kvmft_vm *vm);
 int kvmft_primary_leave(struct kvmft_vm *vm, u32 reason);
 void kvmft_primary_discard(struct kvmft_vm *vm);
+void kvmft_primary_lost(struct work_struct *work);
+void kvmft_primary_go_alone(struct kvmft_vm *vm);
 u64 kvmft_primary_claim(struct kvmft_primary *primary);
 bool kvmft_primary_is_of(struct kvmft_primary *primary);
 

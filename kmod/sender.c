@@ -9,6 +9,7 @@
 
 #include "compat.h"
 #include "fault.h"
+#include "fence.h"
 #include "checkpoint.h"
 #include "outgoing.h"
 #include "primary.h"
@@ -416,6 +417,7 @@ void kvmft_primary_run(struct kvmft_channel *channel, struct kvmft_conn *conn)
 	sender->pause = KVMFT_SENDER_PAUSE;
 	spin_lock(&primary->vm.lock);
 	primary->session = true;
+	kvmft_fence_forget(&primary->vm);
 	/* Whoever was to go on hasn't, and takes epochs. */
 	WRITE_ONCE(primary->switched, false);
 	sender->decided = primary->decided;

@@ -352,12 +352,11 @@ static int standby_set(struct kvmft_vm *vm, const struct kvmft_vm_changes *chang
 {
 	struct kvmft_standby *standby = kvmft_standby_of(vm);
 
-	if (changes->mode || changes->converge)
+	if (changes->mode || changes->converge || changes->loss)
 		return -EOPNOTSUPP;
-	if (!changes->promote)
-		return 0;
 	spin_lock(&vm->lock);
-	standby->promote = changes->promote;
+	vm->fencing = changes->fencing ?: vm->fencing;
+	standby->promote = changes->promote ?: standby->promote;
 	standby->asked = false;
 	/* It may be waiting for somebody to say so. */
 	if (!standby->closed)
@@ -419,6 +418,7 @@ static const struct kvmft_vm_ops standby_ops = {
 	.set = standby_set,
 	.leave = standby_leave,
 	.exchange = kvmft_standby_exchange,
+	.fenced = kvmft_standby_fenced,
 	.stop = standby_stop,
 	.release = standby_release,
 };

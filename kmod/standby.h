@@ -141,6 +141,7 @@ void kvmft_standby_fail(struct kvmft_standby *standby, struct kvmft_verdict *ver
 void kvmft_takeover_init(struct kvmft_standby *standby);
 int kvmft_standby_promote(struct kvmft_vm *vm, u32 reason);
 int kvmft_standby_exchange(struct kvmft_vm *vm);
+void kvmft_standby_fenced(struct kvmft_vm *vm);
 u64 kvmft_standby_lease(struct kvmft_standby *standby);
 u32 kvmft_standby_attached(struct kvmft_standby *standby, u64 claim);
 void kvmft_standby_seal(struct kvmft_standby *standby, bool full);

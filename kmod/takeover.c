@@ -7,6 +7,7 @@
 #include <linux/timekeeping.h>
 
 #include "compat.h"
+#include "fence.h"
 #include "standby.h"
 #include "vmm.h"
 
@@ -74,6 +75,7 @@ u32 kvmft_standby_attached(struct kvmft_standby *standby, u64 claim)
 		standby->sure = claim && claim == committed;
 		standby->ended = false;
 		standby->asked = false;
+		kvmft_fence_forget(&standby->vm);
 		cancel_delayed_work(&standby->loss);
 	}
 	spin_unlock(&standby->vm.lock);
@@ -231,7 +233,7 @@ static void loss(struct work_struct *work)
 		container_of(to_delayed_work(work), struct kvmft_standby, loss);
 	struct kvmft_vm *vm = &standby->vm;
 	u32 promote, reason;
-	bool lost;
+	bool lost, permitted;
 
 	spin_lock(&vm->lock);
 	promote = standby->handed ? KVMFT_VM_AUTO : standby->promote;
@@ -240,10 +242,13 @@ static void loss(struct work_struct *work)
 	lost = is_lost(standby) && !(promote == KVMFT_VM_ASK && standby->asked);
 	if (lost)
 		standby->asked = promote == KVMFT_VM_ASK;
+	permitted = standby->handed || kvmft_fence_permits(vm);
 	spin_unlock(&vm->lock);
 	if (!lost)
 		return;
-	if (promote == KVMFT_VM_AUTO)
+	if (promote == KVMFT_VM_AUTO && !permitted)
+		kvmft_fence_ask(vm);
+	else if (promote == KVMFT_VM_AUTO)
 		kvmft_standby_promote(vm, reason);
 	else if (promote == KVMFT_VM_ASK)
 		kvmft_vm_tell(vm, KVMFT_VM_ASKS);
@@ -323,8 +328,8 @@ static unsigned long permission_left(struct kvmft_standby *standby)
  *
  * Context: may sleep
  *
- * Return: 0, -EBUSY if it is being done, -EAGAIN if the primary is back, or -ENODATA if
- * there is no committed epoch
+ * Return: 0, -EBUSY if it is being done, -EAGAIN if the primary is back, -EPERM if it isn't
+ * fenced and has to be, or -ENODATA if there is no committed epoch
  */
 int kvmft_standby_promote(struct kvmft_vm *vm, u32 reason)
 {
@@ -338,6 +343,8 @@ int kvmft_standby_promote(struct kvmft_vm *vm, u32 reason)
 		err = -ENODATA;
 	else if (reason && !is_lost(standby))
 		err = -EAGAIN;
+	else if (!standby->handed && !kvmft_fence_permits(vm))
+		err = -EPERM;
 	else
 		kvmft_standby_set_phase(standby, KVMFT_STANDBY_PROMOTE);
 	if (!err)
@@ -358,6 +365,17 @@ int kvmft_standby_promote(struct kvmft_vm *vm, u32 reason)
 				   permission_left(standby));
 	spin_unlock(&vm->lock);
 	return 0;
+}
+
+/**
+ * kvmft_standby_fenced() - the other host is fenced
+ * @vm: the guest, a standby
+ *
+ * Who has it fenced, by policy or by hand, wants it to go on.
+ */
+void kvmft_standby_fenced(struct kvmft_vm *vm)
+{
+	kvmft_standby_promote(vm, KVMFT_REASON_NONE);
 }
 
 /**

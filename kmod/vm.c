@@ -218,6 +218,7 @@ int kvmft_vm_init(struct kvmft_vm *vm, const struct kvmft_vm_ops *ops,
 	vm->pid = config->pid;
 	strscpy(vm->name, config->name, sizeof(vm->name));
 	vm->state = config->successor_to ? KVMFT_VM_SOLO : KVMFT_VM_WAITING_PEER;
+	vm->fencing = config->fencing;
 	vm->since = ktime_get_boottime_ns();
 
 	err = take_vmm(vm, config, verdict) ?:

@@ -35,6 +35,7 @@ struct workqueue_struct;
  * struct kvmft_vm_progress - what a role knows of itself
  * @mode: &enum kvmft_vm_mode; 0 if it has none.
  * @promote: &enum kvmft_vm_promote; 0 if it has none.
+ * @loss: &enum kvmft_vm_loss; 0 if it has none.
  * @tracking: &enum kvmft_vm_tracking.
  * @generation: Rises with each promotion.
  * @epoch: The last one that was begun.
@@ -46,6 +47,7 @@ struct workqueue_struct;
 struct kvmft_vm_progress {
 	u32 mode;
 	u32 promote;
+	u32 loss;
 	u32 tracking;
 	u64 generation;
 	u64 epoch;
@@ -60,11 +62,15 @@ struct kvmft_vm_progress {
  * @mode: &enum kvmft_vm_mode, of a primary; 0 to leave it as it is.
  * @converge: A primary is to be stopped if its copy doesn't come to an end.
  * @promote: &enum kvmft_vm_promote, of a standby; 0 to leave it as it is.
+ * @loss: &enum kvmft_vm_loss, of a primary; the same.
+ * @fencing: &enum kvmft_vm_fencing; the same.
  */
 struct kvmft_vm_changes {
 	u32 mode;
 	bool converge;
 	u32 promote;
+	u32 loss;
+	u32 fencing;
 };
 
 /**
@@ -73,7 +79,9 @@ struct kvmft_vm_changes {
  *	thread.
  * @ticket: Is there such a ticket, and may it leave? 1, 0, or -ENOENT.
  * @progress: Tell how it is.
- * @set: Change what isn't 0: 0 or a negative errno.
+ * @set: Change what isn't 0: 0, -EOPNOTSUPP if that is the other side's, -EPERM if it would
+ *	go on alone without fencing.
+ * @fenced: The other host is fenced: go on, if that is what was waited for.
  * @alone: Go on without a standby: 0, -EOPNOTSUPP if it never can, -EBUSY if it can't now.
  * @vmm_gone: Its VMM has ended, and lets nothing out any more. NULL if nobody has to know.
  * @leave: Have the other side know that this one lets go, and why (&enum kvmft_reason), so
@@ -91,6 +99,7 @@ struct kvmft_vm_ops {
 	int (*ticket)(struct kvmft_vm *vm, u64 ticket);
 	void (*progress)(struct kvmft_vm *vm, struct kvmft_vm_progress *progress);
 	int (*set)(struct kvmft_vm *vm, const struct kvmft_vm_changes *changes);
+	void (*fenced)(struct kvmft_vm *vm);
 	int (*alone)(struct kvmft_vm *vm);
 	void (*vmm_gone)(struct kvmft_vm *vm);
 	int (*leave)(struct kvmft_vm *vm, u32 reason);
@@ -111,6 +120,8 @@ typedef void (*kvmft_vm_succeed_fn)(struct kvmft_vm *vm, u32 mode);
  * @mode: &enum kvmft_vm_mode.
  * @converge: Stop it if its copy doesn't come to an end.
  * @promote: &enum kvmft_vm_promote, of a standby.
+ * @loss: &enum kvmft_vm_loss, of a primary.
+ * @fencing: &enum kvmft_vm_fencing.
  * @ceiling: Bytes that a standby may stage.
  * @pid: The VMM's process, or 0.
  * @vm_file: The VM.
@@ -126,6 +137,8 @@ struct kvmft_vm_config {
 	u32 mode;
 	bool converge;
 	u32 promote;
+	u32 loss;
+	u32 fencing;
 	u64 ceiling;
 	u32 pid;
 	struct file *vm_file;
@@ -167,6 +180,9 @@ struct kvmft_vm_config {
  * @lock: Protects all that follows.
  * @state: &enum kvmft_vm_state.
  * @verdict: Why.
+ * @fencing: &enum kvmft_vm_fencing.
+ * @fence: &enum kvmft_vm_fence, or 0.
+ * @fence_token: Its number.
  * @since: When the state was entered, CLOCK_BOOTTIME in ns.
  * @parked: Histogram of times parked.
  */
@@ -201,6 +217,9 @@ struct kvmft_vm {
 	spinlock_t lock;	/* what follows */
 	u32 state;
 	struct kvmft_verdict verdict;
+	u32 fencing;
+	u32 fence;
+	u64 fence_token;
 	u64 since;
 	u32 parked[KVMFT_TIME_CLASSES];
 };

@@ -229,6 +229,7 @@ static bool describe_successor(struct kvmft_vm *vm, struct kvmft_vm_config *conf
 	mutex_unlock(&vms_lock);
 	config->name = vm->name;
 	config->pid = vm->pid;
+	config->fencing = READ_ONCE(vm->fencing);
 	config->vcpu_files = vm->vcpu_files;
 	config->vcpu_count = vm->vcpu_count;
 	config->msrs = vm->kvmstate.msrs;
@@ -240,7 +241,9 @@ static bool describe_successor(struct kvmft_vm *vm, struct kvmft_vm_config *conf
 /* The guest of a standby that was promoted runs: from here on it is a primary's. */
 static void succeed(struct kvmft_vm *old, u32 mode)
 {
-	struct kvmft_vm_config config = { .role = KVMFT_VM_PRIMARY, .mode = mode };
+	struct kvmft_vm_config config = {
+		.role = KVMFT_VM_PRIMARY, .mode = mode, .loss = KVMFT_VM_LOSS_HOLD,
+	};
 	struct kvmft_verdict verdict = { 0 };
 	struct kvmft_vm *vm;
 	int err;
@@ -254,6 +257,7 @@ static void succeed(struct kvmft_vm *old, u32 mode)
 		kvmft_vm_enter(old, KVMFT_VM_UNPROTECTED, &verdict);
 		return;
 	}
+	vm->queue = vms_queue;
 	err = replace(old, vm);
 	if (err && err != -ESRCH)
 		pr_err("guest %s: runs on, but isn't attached any more (error %d): attach it again\n",

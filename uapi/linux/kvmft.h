@@ -75,6 +75,9 @@
  *	Privileged; on the standby.
  * @KVMFT_CMD_VM_EVENT: Never a request: what is sent to the group "events" when
  *	something happens to a guest.
+ * @KVMFT_CMD_VM_FENCE: Have the other host of a guest fenced, which isn't there, and the guest go
+ *	on here when that is done. Privileged.
+ * @KVMFT_CMD_VM_FENCE_ANSWER: What came of KVMFT_VM_ASKS_FENCE. Privileged.
  * @KVMFT_CMD_VM_SOLO: Let a guest that is held go on without a standby. Privileged;
  *	on the primary.
  * @__KVMFT_CMD_MAX: Only there to compute the next one.
@@ -97,6 +100,8 @@ enum kvmft_cmd {
 	KVMFT_CMD_VM_FAILOVER,
 	KVMFT_CMD_VM_EVENT,
 	KVMFT_CMD_VM_SOLO,
+	KVMFT_CMD_VM_FENCE,
+	KVMFT_CMD_VM_FENCE_ANSWER,
 
 	__KVMFT_CMD_MAX,
 	KVMFT_CMD_MAX = (__KVMFT_CMD_MAX - 1)
@@ -421,6 +426,41 @@ enum kvmft_vm_promote {
 };
 
 /**
+ * enum kvmft_vm_loss - what a primary does when its standby is lost
+ * @KVMFT_VM_LOSS_HOLD: Its output waits, until the standby is there or somebody decides.
+ * @KVMFT_VM_LOSS_SOLO: It has the other host fenced, and goes on alone when that is done.
+ *	Only with KVMFT_VM_FENCING_REQUIRED.
+ * @KVMFT_VM_LOSS_ASK: Its output waits, and KVMFT_VM_ASKS tells that it does.
+ */
+enum kvmft_vm_loss {
+	KVMFT_VM_LOSS_HOLD = 1,
+	KVMFT_VM_LOSS_SOLO,
+	KVMFT_VM_LOSS_ASK,
+};
+
+/**
+ * enum kvmft_vm_fencing - does a guest go on without the other host before that is fenced?
+ * @KVMFT_VM_FENCING_NONE: It does, when leases have run out.
+ * @KVMFT_VM_FENCING_REQUIRED: It doesn't.
+ */
+enum kvmft_vm_fencing {
+	KVMFT_VM_FENCING_NONE = 1,
+	KVMFT_VM_FENCING_REQUIRED,
+};
+
+/**
+ * enum kvmft_vm_fence - what became of fencing the other host
+ * @KVMFT_VM_FENCE_ASKED: Somebody is asked to do it.
+ * @KVMFT_VM_FENCE_DONE: It is done.
+ * @KVMFT_VM_FENCE_FAILED: It couldn't be done.
+ */
+enum kvmft_vm_fence {
+	KVMFT_VM_FENCE_ASKED = 1,
+	KVMFT_VM_FENCE_DONE,
+	KVMFT_VM_FENCE_FAILED,
+};
+
+/**
  * enum kvmft_vm_state - how it is with a guest
  * @KVMFT_VM_WAITING_PEER: The other host doesn't have it attached, or isn't there,
  *	and it was never protected.
@@ -454,13 +494,20 @@ enum kvmft_vm_state {
  * @KVMFT_VM_ATTACHED: The guest was attached.
  * @KVMFT_VM_DETACHED: The guest was detached.
  * @KVMFT_VM_CHANGED: Its state or the reason for it changed.
- * @KVMFT_VM_ASKS: A standby has lost its primary, and somebody has to say who goes on.
+ * @KVMFT_VM_ASKS: It has lost the other one, and somebody has to say who goes on.
+ * @KVMFT_VM_ASKS_FENCE: The other host is to be fenced; KVMFT_CMD_VM_FENCE_ANSWER tells what
+ *	came of it.
+ * @KVMFT_VM_FENCE_SUCCEEDS: It is fenced.
+ * @KVMFT_VM_FENCE_FAILS: It couldn't be.
  */
 enum kvmft_vm_event {
 	KVMFT_VM_ATTACHED = 1,
 	KVMFT_VM_DETACHED,
 	KVMFT_VM_CHANGED,
 	KVMFT_VM_ASKS,
+	KVMFT_VM_ASKS_FENCE,
+	KVMFT_VM_FENCE_SUCCEEDS,
+	KVMFT_VM_FENCE_FAILS,
 };
 
 /**
@@ -482,8 +529,8 @@ enum kvmft_vm_event {
  * @KVMFT_A_VM_CONVERGE: Flag: if the full copy doesn't come to an end because the
  *	guest writes faster, stop the guest for the rest of it.
  * @KVMFT_A_VM_CEILING: u64, bytes that a standby may stage.
- * @KVMFT_A_VM_FORCE: Flag, required for KVMFT_CMD_VM_FAILOVER as yet: promote
- *	without asking the primary. With KVMFT_CMD_VM_DETACH: also if the standby can't
+ * @KVMFT_A_VM_FORCE: Flag, for KVMFT_CMD_VM_FAILOVER: promote without asking the
+ *	primary. With KVMFT_CMD_VM_DETACH: also if the standby can't
  *	be told that it isn't to take over.
  * @KVMFT_A_VM_STATE: u32, &enum kvmft_vm_state.
  * @KVMFT_A_VM_REASON: u32, &enum kvmft_reason, why it is in that state; missing if
@@ -506,6 +553,13 @@ enum kvmft_vm_event {
  * @KVMFT_A_VM_PAD: Aligns what follows it.
  * @KVMFT_A_VM_PROMOTE: u32, &enum kvmft_vm_promote, of a standby; KVMFT_VM_AUTO if a
  *	request to attach has none.
+ * @KVMFT_A_VM_LOSS: u32, &enum kvmft_vm_loss, of a primary; KVMFT_VM_LOSS_HOLD if a request
+ *	to attach has none.
+ * @KVMFT_A_VM_FENCING: u32, &enum kvmft_vm_fencing; KVMFT_VM_FENCING_NONE if a request to
+ *	attach has none.
+ * @KVMFT_A_VM_FENCE: u32, &enum kvmft_vm_fence; missing if it wasn't asked for. With
+ *	KVMFT_CMD_VM_FENCE_ANSWER what came of it.
+ * @KVMFT_A_VM_FENCE_TOKEN: u64, which fence that is about.
  * @__KVMFT_A_VM_MAX: Only there to compute the next one.
  * @KVMFT_A_VM_MAX: The highest attribute that this header knows.
  */
@@ -539,6 +593,10 @@ enum kvmft_a_vm {
 	KVMFT_A_VM_EVENT,
 	KVMFT_A_VM_PAD,
 	KVMFT_A_VM_PROMOTE,
+	KVMFT_A_VM_LOSS,
+	KVMFT_A_VM_FENCING,
+	KVMFT_A_VM_FENCE,
+	KVMFT_A_VM_FENCE_TOKEN,
 
 	__KVMFT_A_VM_MAX,
 	KVMFT_A_VM_MAX = (__KVMFT_A_VM_MAX - 1)
