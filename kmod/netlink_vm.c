@@ -57,7 +57,8 @@ const struct nla_policy kvmft_vm_attach_policy[KVMFT_A_VM_MAX + 1] = {
 	[KVMFT_A_VM_LOSS] = NLA_POLICY_RANGE(NLA_U32, KVMFT_VM_LOSS_HOLD, KVMFT_VM_LOSS_ASK),
 	[KVMFT_A_VM_FENCING] = NLA_POLICY_RANGE(NLA_U32, KVMFT_VM_FENCING_NONE,
 						KVMFT_VM_FENCING_REQUIRED),
-	[KVMFT_A_VM_FENCE ... KVMFT_A_VM_MAX] = ANSWER_ONLY,
+	[KVMFT_A_VM_FENCE ... KVMFT_A_VM_FENCE_TOKEN] = ANSWER_ONLY,
+	[KVMFT_A_VM_RATE] = { .type = NLA_U64 },
 };
 
 const struct nla_policy kvmft_vm_name_policy[KVMFT_A_VM_MAX + 1] = {
@@ -79,7 +80,8 @@ const struct nla_policy kvmft_vm_set_policy[KVMFT_A_VM_MAX + 1] = {
 	[KVMFT_A_VM_LOSS] = NLA_POLICY_RANGE(NLA_U32, KVMFT_VM_LOSS_HOLD, KVMFT_VM_LOSS_ASK),
 	[KVMFT_A_VM_FENCING] = NLA_POLICY_RANGE(NLA_U32, KVMFT_VM_FENCING_NONE,
 						KVMFT_VM_FENCING_REQUIRED),
-	[KVMFT_A_VM_FENCE ... KVMFT_A_VM_MAX] = ANSWER_ONLY,
+	[KVMFT_A_VM_FENCE ... KVMFT_A_VM_FENCE_TOKEN] = ANSWER_ONLY,
+	[KVMFT_A_VM_RATE] = { .type = NLA_U64 },
 };
 
 const struct nla_policy kvmft_vm_answer_policy[KVMFT_A_VM_MAX + 1] = {
@@ -88,6 +90,7 @@ const struct nla_policy kvmft_vm_answer_policy[KVMFT_A_VM_MAX + 1] = {
 	[KVMFT_A_VM_FENCE] = NLA_POLICY_RANGE(NLA_U32, KVMFT_VM_FENCE_DONE,
 					      KVMFT_VM_FENCE_FAILED),
 	[KVMFT_A_VM_FENCE_TOKEN] = { .type = NLA_U64 },
+	[KVMFT_A_VM_RATE] = NOT_HERE,
 };
 
 const struct nla_policy kvmft_vm_force_policy[KVMFT_A_VM_MAX + 1] = {
@@ -249,6 +252,7 @@ static int put_what(struct sk_buff *skb, struct kvmft_vm *vm)
 	     nla_put_u32(skb, KVMFT_A_VM_PROMOTE, progress.promote)) ||
 	    (progress.loss && nla_put_u32(skb, KVMFT_A_VM_LOSS, progress.loss)) ||
 	    nla_put_u32(skb, KVMFT_A_VM_FENCING, fencing) ||
+	    (progress.rate && put_u64(skb, KVMFT_A_VM_RATE, progress.rate)) ||
 	    (fence && nla_put_u32(skb, KVMFT_A_VM_FENCE, fence)) ||
 	    (fence && put_u64(skb, KVMFT_A_VM_FENCE_TOKEN, token)) ||
 	    nla_put_u32(skb, KVMFT_A_VM_PID, vm->pid) ||
@@ -352,6 +356,11 @@ static int read_policies(struct genl_info *info, struct kvmft_vm_config *config)
 				    "only a primary can lose its standby; leave it out, or say it on the other host");
 		return -EINVAL;
 	}
+	if (config->rate && standby) {
+		NL_SET_ERR_MSG_ATTR(info->extack, attrs[KVMFT_A_VM_RATE],
+				    "only a primary sends a copy; leave it out, or say it on the other host");
+		return -EINVAL;
+	}
 	if (config->loss == KVMFT_VM_LOSS_SOLO &&
 	    config->fencing != KVMFT_VM_FENCING_REQUIRED) {
 		NL_SET_ERR_MSG_ATTR(info->extack, attrs[KVMFT_A_VM_LOSS],
@@ -378,6 +387,8 @@ int kvmft_vm_attach_doit(struct sk_buff *skb, struct genl_info *info)
 		config.ceiling = nla_get_u64(attrs[KVMFT_A_VM_CEILING]);
 	if (attrs[KVMFT_A_VM_PID])
 		config.pid = nla_get_u32(attrs[KVMFT_A_VM_PID]);
+	if (attrs[KVMFT_A_VM_RATE])
+		config.rate = nla_get_u64(attrs[KVMFT_A_VM_RATE]);
 	config.converge = attrs[KVMFT_A_VM_CONVERGE];
 	err = read_policies(info, &config);
 	if (err)
@@ -442,12 +453,15 @@ int kvmft_vm_set_doit(struct sk_buff *skb, struct genl_info *info)
 	struct nlattr *promote = info->attrs[KVMFT_A_VM_PROMOTE];
 	struct nlattr *loss = info->attrs[KVMFT_A_VM_LOSS];
 	struct nlattr *fencing = info->attrs[KVMFT_A_VM_FENCING];
+	struct nlattr *limit = info->attrs[KVMFT_A_VM_RATE];
+	u64 rate = limit ? nla_get_u64(limit) : 0;
 	struct kvmft_vm_changes changes = {
 		.mode = mode ? nla_get_u32(mode) : 0,
 		.converge = info->attrs[KVMFT_A_VM_CONVERGE],
 		.promote = promote ? nla_get_u32(promote) : 0,
 		.loss = loss ? nla_get_u32(loss) : 0,
 		.fencing = fencing ? nla_get_u32(fencing) : 0,
+		.rate = limit ? &rate : NULL,
 	};
 	struct kvmft_vm *vm;
 	const char *name;
@@ -462,7 +476,7 @@ int kvmft_vm_set_doit(struct sk_buff *skb, struct genl_info *info)
 	err = vm->ops->set(vm, &changes);
 	if (err == -EOPNOTSUPP)
 		NL_SET_ERR_MSG(info->extack,
-			       "mode, convergence and loss are the primary's, how it is promoted is the standby's; ask the other host");
+			       "mode, convergence, rate and loss are the primary's, how it is promoted is the standby's; ask the other host");
 	else if (err == -EPERM)
 		NL_SET_ERR_MSG(info->extack,
 			       "going on alone takes a fence; with 'loss solo' goes 'fencing required'");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/kernel.h>
 #include <linux/kvm_host.h>
+#include <linux/math64.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -14,6 +15,9 @@
 #include "stream.h"
 #include "trace.h"
 #include "vmm.h"
+
+/* How much of a rate that wasn't used may be made up for. */
+#define RATE_CREDIT (100ULL * NSEC_PER_MSEC)
 
 /**
  * kvmft_sender_over() - is there nothing left to do on this connection?
@@ -208,6 +212,29 @@ static void note_copied(struct kvmft_sender *sender, u64 pages)
 	spin_unlock(&primary->vm.lock);
 }
 
+static bool is_awaited(struct kvmft_sender *sender)
+{
+	return kvmft_sender_over(sender) ||
+	       READ_ONCE(sender->primary->checkpoint) == KVMFT_CHECKPOINT_READY;
+}
+
+/* So many pages of a full copy have left: others use the link, too. */
+static void keep_rate(struct kvmft_sender *sender, u64 pages)
+{
+	struct kvmft_primary *primary = sender->primary;
+	u64 rate = READ_ONCE(primary->rate);
+	u64 now = ktime_get_ns();
+
+	if (!rate || !pages)
+		return;
+	/* What wasn't used isn't saved up for long. */
+	sender->paced = max(sender->paced, now - min(now, RATE_CREDIT)) +
+			div64_u64((pages << PAGE_SHIFT) * NSEC_PER_SEC, rate);
+	if (sender->paced > now)
+		wait_event_interruptible_timeout(primary->channel.wait, is_awaited(sender),
+						 nsecs_to_jiffies(sender->paced - now));
+}
+
 /**
  * kvmft_sender_due() - send what is due now, once
  * @sender: the sender
@@ -263,6 +290,8 @@ int kvmft_sender_due(struct kvmft_sender *sender, bool ahead)
 		else
 			kvmft_vm_count(&primary->vm, KVMFT_A_COUNTER_PAGES_COPIED, sent);
 		note_copied(sender, count);
+		if (ahead && sender->full)
+			keep_rate(sender, sent);
 		cond_resched();
 	}
 }

@@ -34,6 +34,7 @@ struct kvmft_primary;
  * @decided: What it was of the primary when this began.
  * @idle: Nothing changed when it last looked.
  * @pause: jiffies between two looks, while something does.
+ * @paced: Until when what was sent of a full copy lasts, by its rate; CLOCK_MONOTONIC in ns.
  * @numbers: A batch.
  * @pages: Its pages.
  */
@@ -48,6 +49,7 @@ struct kvmft_sender {
 	u32 decided;
 	bool idle;
 	unsigned long pause;
+	u64 paced;
 	u64 numbers[KVMFT_SENDER_BATCH];
 	struct page *pages[KVMFT_SENDER_BATCH];
 };

@@ -402,6 +402,7 @@ static void primary_progress(struct kvmft_vm *vm, struct kvmft_vm_progress *prog
 	progress->tracking = harvest->ring ? KVMFT_VM_RING : KVMFT_VM_LOG;
 	spin_lock(&vm->lock);
 	progress->mode = primary->mode;
+	progress->rate = primary->rate;
 	progress->generation = primary->generation;
 	progress->epoch = primary->epoch;
 	progress->committed = primary->committed;
@@ -436,6 +437,8 @@ static int primary_set(struct kvmft_vm *vm, const struct kvmft_vm_changes *chang
 		queue_delayed_work(vm->queue, &primary->lost, 0);
 	if (changes->mode)
 		WRITE_ONCE(primary->mode, changes->mode);
+	if (changes->rate)
+		WRITE_ONCE(primary->rate, *changes->rate);
 	if (changes->converge)
 		WRITE_ONCE(primary->converge, true);
 	spin_unlock(&vm->lock);
@@ -650,6 +653,7 @@ struct kvmft_vm *kvmft_primary_attach(struct kvmft_pair *pair,
 	INIT_DELAYED_WORK(&primary->lost, kvmft_primary_lost);
 	primary->mode = config->mode;
 	primary->loss = config->loss;
+	primary->rate = config->rate;
 	primary->converge = config->converge;
 	primary->generation = max_t(u64, vm->vmm->generation, 1);
 	primary->solo = config->successor_to;

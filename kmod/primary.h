@@ -67,6 +67,7 @@ enum kvmft_section_kind {
  * @state_pages: Where the sender gathers the pages of a state.
  * @mode: &enum kvmft_vm_mode; from here on all is under the VM's lock.
  * @converge: See &struct kvmft_vm_config.
+ * @rate: See &struct kvmft_vm_config.
  * @checkpoint: See there.
  * @flying: It is copied and not done.
  * @owed: A checkpoint that had flown was lost, another one has to be made.
@@ -115,6 +116,7 @@ struct kvmft_primary {
 
 	u32 mode;
 	bool converge;
+	u64 rate;
 	enum kvmft_checkpoint checkpoint;
 	bool flying;
 	bool owed;

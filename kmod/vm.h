@@ -36,6 +36,7 @@ struct workqueue_struct;
  * @mode: &enum kvmft_vm_mode; 0 if it has none.
  * @promote: &enum kvmft_vm_promote; 0 if it has none.
  * @loss: &enum kvmft_vm_loss; 0 if it has none.
+ * @rate: See &struct kvmft_vm_config.
  * @tracking: &enum kvmft_vm_tracking.
  * @generation: Rises with each promotion.
  * @epoch: The last one that was begun.
@@ -48,6 +49,7 @@ struct kvmft_vm_progress {
 	u32 mode;
 	u32 promote;
 	u32 loss;
+	u64 rate;
 	u32 tracking;
 	u64 generation;
 	u64 epoch;
@@ -64,6 +66,7 @@ struct kvmft_vm_progress {
  * @promote: &enum kvmft_vm_promote, of a standby; 0 to leave it as it is.
  * @loss: &enum kvmft_vm_loss, of a primary; the same.
  * @fencing: &enum kvmft_vm_fencing; the same.
+ * @rate: See &struct kvmft_vm_config; NULL to leave it as it is.
  */
 struct kvmft_vm_changes {
 	u32 mode;
@@ -71,6 +74,7 @@ struct kvmft_vm_changes {
 	u32 promote;
 	u32 loss;
 	u32 fencing;
+	const u64 *rate;
 };
 
 /**
@@ -122,6 +126,7 @@ typedef void (*kvmft_vm_succeed_fn)(struct kvmft_vm *vm, u32 mode);
  * @promote: &enum kvmft_vm_promote, of a standby.
  * @loss: &enum kvmft_vm_loss, of a primary.
  * @fencing: &enum kvmft_vm_fencing.
+ * @rate: Bytes that a primary's full copy may send in a second; 0 for no limit.
  * @ceiling: Bytes that a standby may stage.
  * @pid: The VMM's process, or 0.
  * @vm_file: The VM.
@@ -139,6 +144,7 @@ struct kvmft_vm_config {
 	u32 promote;
 	u32 loss;
 	u32 fencing;
+	u64 rate;
 	u64 ceiling;
 	u32 pid;
 	struct file *vm_file;

@@ -560,6 +560,8 @@ enum kvmft_vm_event {
  * @KVMFT_A_VM_FENCE: u32, &enum kvmft_vm_fence; missing if it wasn't asked for. With
  *	KVMFT_CMD_VM_FENCE_ANSWER what came of it.
  * @KVMFT_A_VM_FENCE_TOKEN: u64, which fence that is about.
+ * @KVMFT_A_VM_RATE: u64, bytes that a primary sends in a second at most while the guest runs and
+ *	all of its memory is copied; 0 for no limit.
  * @__KVMFT_A_VM_MAX: Only there to compute the next one.
  * @KVMFT_A_VM_MAX: The highest attribute that this header knows.
  */
@@ -597,6 +599,7 @@ enum kvmft_a_vm {
 	KVMFT_A_VM_FENCING,
 	KVMFT_A_VM_FENCE,
 	KVMFT_A_VM_FENCE_TOKEN,
+	KVMFT_A_VM_RATE,
 
 	__KVMFT_A_VM_MAX,
 	KVMFT_A_VM_MAX = (__KVMFT_A_VM_MAX - 1)
