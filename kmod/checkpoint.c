@@ -259,7 +259,7 @@ int kvmft_checkpoint_send(struct kvmft_sender *sender)
 {
 	struct kvmft_primary *primary = sender->primary;
 	bool async = READ_ONCE(primary->mode) == KVMFT_VM_ASYNC && !sender->full &&
-		     !READ_ONCE(primary->switching) &&
+		     READ_ONCE(primary->exchange) == KVMFT_EXCHANGE_NONE &&
 		     (!sender->begun || !sender->by_reference ||
 		      kvmft_fault(KVMFT_FAULT_AHEAD_COPIES)) &&
 		     kvmft_harvest_due(&primary->harvest) <= COPIES_MAX;

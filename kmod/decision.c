@@ -142,30 +142,54 @@ void kvmft_primary_lost(struct work_struct *work)
 	struct kvmft_primary *primary =
 		container_of(to_delayed_work(work), struct kvmft_primary, lost);
 	struct kvmft_vm *vm = &primary->vm;
-	bool lost;
-	u32 loss;
+	bool fences = false, asks = false;
 
 	spin_lock(&vm->lock);
-	lost = vm->state == KVMFT_VM_HELD && !primary->session && !primary->rival &&
-	       !primary->closed && !primary->fenced && !primary->dropped.reason &&
-	       !(primary->switched && READ_ONCE(primary->channel.attached));
-	loss = primary->loss;
+	/* Who may have it by now isn't fenced for that, whatever the policy is. */
+	if (!kvmft_primary_has_lost(vm))
+		asks = false;
+	else if (kvmft_primary_is_told(primary) || primary->loss == KVMFT_VM_LOSS_ASK)
+		asks = true;
+	else if (primary->loss == KVMFT_VM_LOSS_SOLO)
+		fences = kvmft_fence_want(vm);
 	spin_unlock(&vm->lock);
-	if (!lost)
-		return;
-	if (loss == KVMFT_VM_LOSS_SOLO)
-		kvmft_fence_ask(vm);
-	else if (loss == KVMFT_VM_LOSS_ASK)
+	if (fences)
+		kvmft_vm_tell(vm, KVMFT_VM_ASKS_FENCE);
+	if (asks)
 		kvmft_vm_tell(vm, KVMFT_VM_ASKS);
 }
 
 /**
+ * kvmft_primary_has_lost() - has it lost its standby?
+ * @vm: the guest
+ *
+ * Context: under the VM's lock
+ *
+ * Return: whether
+ */
+bool kvmft_primary_has_lost(struct kvmft_vm *vm)
+{
+	struct kvmft_primary *primary = container_of(vm, struct kvmft_primary, vm);
+
+	lockdep_assert_held(&vm->lock);
+	return vm->state == KVMFT_VM_HELD && !primary->session && !primary->rival &&
+	       !primary->closed && !primary->fenced;
+}
+
+/**
  * kvmft_primary_go_alone() - the other host is fenced
- * @vm: the guest; one that isn't held stays as it is
+ * @vm: the guest; one that isn't held stays as it is, and one that the other host may have
+ *	had: then somebody has to say that it goes on from what it was before
  */
 void kvmft_primary_go_alone(struct kvmft_vm *vm)
 {
-	kvmft_primary_alone(vm);
+	bool told;
+
+	spin_lock(&vm->lock);
+	told = vm->elsewhere;
+	spin_unlock(&vm->lock);
+	if (!told)
+		kvmft_primary_alone(vm);
 }
 
 /**
@@ -201,9 +225,8 @@ void kvmft_primary_stand_down(struct kvmft_primary *primary, u32 reason, u64 gen
 	if (final)
 		WRITE_ONCE(primary->fenced, true);
 	primary->rival = !final;
-	over = primary->switched;
-	primary->switching = false;
-	WRITE_ONCE(primary->switched, false);
+	over = kvmft_primary_is_told(primary);
+	kvmft_primary_no_exchange(primary);
 	WRITE_ONCE(primary->decided, primary->decided + 1);
 	if (reason == KVMFT_REASON_SUPERSEDED && over)
 		kvmft_judge_saying(&verdict, KVMFT_REASON_SWITCHED,
@@ -249,7 +272,10 @@ int kvmft_primary_alone(struct kvmft_vm *vm)
 
 	spin_lock(&vm->lock);
 	drops = primary->dropped.reason;
-	if (vm->state != KVMFT_VM_HELD || primary->closed || primary->fenced) {
+	if (vm->state != KVMFT_VM_HELD || primary->closed || primary->fenced ||
+	    /* It is going on there, or will be back at once. */
+	    (kvmft_primary_is_told(primary) &&
+	     (primary->exchange == KVMFT_EXCHANGE_TELLS || READ_ONCE(primary->channel.attached)))) {
 		err = -EBUSY;
 	} else if (!drops) {
 		primary->generation++;
@@ -258,8 +284,7 @@ int kvmft_primary_alone(struct kvmft_vm *vm)
 		vm->vmm->generation = primary->generation;
 		WRITE_ONCE(vm->vmm->area->generation, primary->generation);
 		primary->solo = true;
-		primary->switching = false;
-		WRITE_ONCE(primary->switched, false);
+		kvmft_primary_no_exchange(primary);
 		primary->known = false;
 		primary->owed = false;
 		WRITE_ONCE(primary->flying, false);
@@ -386,9 +411,13 @@ int kvmft_primary_leave(struct kvmft_vm *vm, u32 reason)
 	struct kvmft_primary *primary = container_of(vm, struct kvmft_primary, vm);
 	struct kvmft_verdict verdict = { 0 };
 
-	if (forgo(primary))
-		return 0;
 	kvmft_judge(&verdict, reason);
+	if (forgo(primary)) {
+		/* Nobody is to have it who doesn't by now. */
+		if (reason == KVMFT_REASON_SHUTDOWN)
+			kvmft_primary_give_up(primary, &verdict);
+		return 0;
+	}
 	if (READ_ONCE(primary->channel.released))
 		return 0;
 	/* Another standby than the one that has its state can't speak for that one. */

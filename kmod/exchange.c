@@ -3,8 +3,8 @@
  * A primary hands its guest over to the standby, because somebody wants that: the guest
  * stands still, its last epoch is committed, its VMM makes sure that nothing is on its way
  * out any more, and then the other host is told to go on. Until that is said nothing has
- * happened that a lost standby wouldn't do as well. What comes after it is judged by
- * generations, as with any two that claim a guest.
+ * happened that a lost standby wouldn't do as well, and with its session it is forgotten.
+ * What comes after it is judged by generations, as with any two that claim a guest.
  */
 #include <linux/kernel.h>
 #include <linux/sched.h>
@@ -15,68 +15,56 @@
 #include "primary.h"
 #include "vmm.h"
 
-/* For how long somebody waits who has asked for it. */
-#define EXCHANGE_TIMEOUT (30 * HZ)
+/* How long the guest may take to stand still, after somebody has asked for it. */
+#define WANTED_TIMEOUT (25 * HZ)
 
 /* How long the VMM may take until nothing is on its way out. */
 #define QUIET_TIMEOUT (20ULL * NSEC_PER_SEC)
 
-static int ask(struct kvmft_primary *primary)
-{
-	int err = 0;
+/* How long who was told to go on may take to say that it isn't a standby any more. */
+#define TOLD_TIMEOUT (30 * HZ)
 
-	spin_lock(&primary->vm.lock);
-	if (primary->vm.state != KVMFT_VM_PROTECTED || !primary->session ||
-	    primary->closed || primary->dropped.reason)
-		err = -ENOTCONN;
-	else
-		primary->switching = true;
-	spin_unlock(&primary->vm.lock);
-	wake_up_all(&primary->channel.wait);
-	return err;
+/* Once somebody else is told, it is theirs as far as anybody here knows. */
+static void set_exchange(struct kvmft_primary *primary, enum kvmft_exchange exchange)
+{
+	lockdep_assert_held(&primary->vm.lock);
+	WRITE_ONCE(primary->exchange, exchange);
+	primary->vm.elsewhere = exchange >= KVMFT_EXCHANGE_TELLS;
 }
 
-static bool is_decided(struct kvmft_primary *primary)
+static void say(struct kvmft_primary *primary, u32 step, u64 generation, u64 epoch)
 {
-	bool decided;
+	struct kvmft_wire_switch frame = { .step = step, .stamp = ktime_get_boottime_ns() };
+	u8 body[KVMFT_WIRE_SWITCH_LEN];
 
-	spin_lock(&primary->vm.lock);
-	decided = primary->fenced || primary->closed ||
-		  (!primary->switching && !primary->switched);
-	spin_unlock(&primary->vm.lock);
-	return decided;
+	kvmft_wire_put_switch(body, &frame);
+	kvmft_channel_say(&primary->channel, KVMFT_WIRE_SWITCH, generation, epoch,
+			  body, sizeof(body));
 }
 
 /**
- * kvmft_primary_exchange() - have the other host go on, and wait until it does
+ * kvmft_primary_exchange() - have the other host go on
  * @vm: the guest
- *
- * Context: may sleep
  *
  * Return: as exchange() of &struct kvmft_vm_ops
  */
 int kvmft_primary_exchange(struct kvmft_vm *vm)
 {
 	struct kvmft_primary *primary = container_of(vm, struct kvmft_primary, vm);
-	long left;
-	int err;
+	int err = 0;
 
-	err = ask(primary);
-	if (err)
-		return err;
-	left = wait_event_killable_timeout(primary->channel.wait, is_decided(primary),
-					   EXCHANGE_TIMEOUT);
 	spin_lock(&vm->lock);
-	if (primary->fenced)
-		err = 0;
-	else if (left > 0)
-		err = -ECONNABORTED;
-	else
-		err = left ? -EINTR : -ETIMEDOUT;
-	/* One that has begun comes to its end, see QUIET_TIMEOUT. */
-	if (err && primary->checkpoint != KVMFT_CHECKPOINT_LEAVING)
-		primary->switching = false;
+	/* One that is protected has a channel that was started. */
+	if (vm->state != KVMFT_VM_PROTECTED || !primary->session || primary->closed ||
+	    primary->dropped.reason) {
+		err = -ENOTCONN;
+	} else if (primary->exchange == KVMFT_EXCHANGE_NONE) {
+		primary->wanted_until = jiffies + WANTED_TIMEOUT;
+		set_exchange(primary, KVMFT_EXCHANGE_WANTED);
+	}
 	spin_unlock(&vm->lock);
+	if (!err)
+		wake_up_all(&primary->channel.wait);
 	return err;
 }
 
@@ -88,13 +76,31 @@ int kvmft_primary_exchange(struct kvmft_vm *vm)
  */
 void kvmft_primary_asked(struct kvmft_primary *primary)
 {
-	const struct kvmft_wire_switch step = { .step = KVMFT_WIRE_SWITCH_CANCEL };
-	u8 body[KVMFT_WIRE_SWITCH_LEN];
+	if (kvmft_primary_exchange(&primary->vm))
+		say(primary, KVMFT_WIRE_SWITCH_CANCEL, 0, 0);
+}
 
-	if (!ask(primary))
-		return;
-	kvmft_wire_put_switch(body, &step);
-	kvmft_channel_say(&primary->channel, KVMFT_WIRE_SWITCH, 0, 0, body, sizeof(body));
+/**
+ * kvmft_primary_is_wanted() - is the guest to stand still for an exchange?
+ * @primary: the guest
+ *
+ * Return: whether; not for ever
+ */
+bool kvmft_primary_is_wanted(struct kvmft_primary *primary)
+{
+	bool wanted, over;
+
+	if (READ_ONCE(primary->exchange) != KVMFT_EXCHANGE_WANTED)
+		return false;
+	spin_lock(&primary->vm.lock);
+	wanted = primary->exchange == KVMFT_EXCHANGE_WANTED;
+	over = wanted && time_after(jiffies, primary->wanted_until);
+	if (over)
+		set_exchange(primary, KVMFT_EXCHANGE_NONE);
+	spin_unlock(&primary->vm.lock);
+	if (over)
+		say(primary, KVMFT_WIRE_SWITCH_CANCEL, 0, 0);
+	return wanted && !over;
 }
 
 /**
@@ -113,12 +119,16 @@ bool kvmft_primary_leaves(struct kvmft_primary *primary)
 	bool leaves;
 
 	spin_lock(&vm->lock);
-	leaves = primary->switching && primary->checkpoint == KVMFT_CHECKPOINT_DONE &&
+	/* What is owed was refused, or has to follow a full copy: this isn't all of it. */
+	leaves = primary->exchange == KVMFT_EXCHANGE_WANTED &&
+		 primary->checkpoint == KVMFT_CHECKPOINT_DONE && !primary->owed &&
 		 vm->state == KVMFT_VM_PROTECTED && primary->known && !primary->closed &&
 		 !primary->fenced && !primary->dropped.reason;
 	if (leaves) {
+		primary->still_since = READ_ONCE(primary->park.begun);
+		primary->leaving_since = ktime_get_ns();
 		WRITE_ONCE(primary->checkpoint, KVMFT_CHECKPOINT_LEAVING);
-		WRITE_ONCE(primary->still_since, READ_ONCE(primary->park.begun));
+		set_exchange(primary, KVMFT_EXCHANGE_LEAVES);
 		primary->known = false;
 		primary->lease = 0;
 		WRITE_ONCE(vm->vmm->area->lease, 0);
@@ -133,48 +143,53 @@ bool kvmft_primary_leaves(struct kvmft_primary *primary)
  * kvmft_primary_left() - nothing is on its way out any more
  * @primary: the guest, which stands still
  *
+ * Nothing was permitted since kvmft_primary_leaves(), or its session would have ended, and
+ * the exchange with it. No session begins before the other host is told, see
+ * kvmft_primary_stays(): who is told is the one that has all of the guest.
+ *
  * Context: the leader's thread
  */
 void kvmft_primary_left(struct kvmft_primary *primary)
 {
-	struct kvmft_wire_switch step = {
-		.step = KVMFT_WIRE_SWITCH_DONE,
-		.stamp = ktime_get_boottime_ns(),
-	};
 	struct kvmft_verdict verdict = { 0 };
 	struct kvmft_vm *vm = &primary->vm;
-	u8 body[KVMFT_WIRE_SWITCH_LEN];
+	bool goes, changed = false;
 	u64 generation, epoch;
-	bool goes;
 
 	kvmft_judge(&verdict, KVMFT_REASON_SWITCHED);
 	spin_lock(&vm->lock);
-	/* Without a standby, or with another decision, it is held, or goes on. */
-	goes = primary->switching && vm->state == KVMFT_VM_PROTECTED && primary->session &&
-	       !primary->closed && !primary->fenced && !primary->dropped.reason;
-	primary->switching = false;
-	WRITE_ONCE(primary->checkpoint, KVMFT_CHECKPOINT_DONE);
+	goes = primary->exchange == KVMFT_EXCHANGE_LEAVES &&
+	       vm->state == KVMFT_VM_PROTECTED && !primary->closed && !primary->fenced &&
+	       !primary->dropped.reason;
 	if (goes) {
-		WRITE_ONCE(primary->switched, true);
+		set_exchange(primary, KVMFT_EXCHANGE_TELLS);
 		WRITE_ONCE(primary->decided, primary->decided + 1);
-		goes = kvmft_vm_move(vm, KVMFT_VM_HELD, &verdict);
+		changed = kvmft_vm_move(vm, KVMFT_VM_HELD, &verdict);
 	}
 	generation = primary->generation;
 	epoch = primary->committed;
 	spin_unlock(&vm->lock);
-	if (goes) {
+	if (goes)
+		say(primary, KVMFT_WIRE_SWITCH_DONE, generation, epoch);
+
+	spin_lock(&vm->lock);
+	if (primary->exchange == KVMFT_EXCHANGE_TELLS)
+		set_exchange(primary, KVMFT_EXCHANGE_TOLD);
+	else if (primary->exchange == KVMFT_EXCHANGE_LEAVES)
+		set_exchange(primary, KVMFT_EXCHANGE_NONE);
+	if (primary->checkpoint == KVMFT_CHECKPOINT_LEAVING)
+		WRITE_ONCE(primary->checkpoint, KVMFT_CHECKPOINT_DONE);
+	spin_unlock(&vm->lock);
+	if (changed)
 		kvmft_vm_moved(vm, KVMFT_VM_HELD, &verdict);
-		kvmft_wire_put_switch(body, &step);
-		kvmft_channel_say(&primary->channel, KVMFT_WIRE_SWITCH, generation, epoch,
-				  body, sizeof(body));
-	}
 	wake_up_all(&primary->channel.wait);
 }
 
-/* Is the standby still the one that was told to go on, and may do so? */
+/* Is the standby that was told to go on still attached as one? */
 static bool is_open(struct kvmft_primary *primary)
 {
-	return READ_ONCE(primary->switched) && READ_ONCE(primary->channel.attached) &&
+	return READ_ONCE(primary->exchange) == KVMFT_EXCHANGE_TOLD &&
+	       READ_ONCE(primary->channel.attached) &&
 	       !kvmft_channel_stopping(&primary->channel);
 }
 
@@ -189,18 +204,44 @@ static bool is_open(struct kvmft_primary *primary)
 void kvmft_primary_stays(struct kvmft_primary *primary)
 {
 	spin_lock(&primary->vm.lock);
-	if (primary->checkpoint != KVMFT_CHECKPOINT_LEAVING)
-		primary->switching = false;
+	if (primary->exchange < KVMFT_EXCHANGE_TELLS)
+		set_exchange(primary, KVMFT_EXCHANGE_NONE);
 	spin_unlock(&primary->vm.lock);
+	/* That only takes as long as it takes to send it. */
+	wait_event(primary->channel.wait,
+		   READ_ONCE(primary->exchange) != KVMFT_EXCHANGE_TELLS);
 	wait_event_interruptible_timeout(primary->channel.wait, !is_open(primary),
-					 EXCHANGE_TIMEOUT);
+					 TOLD_TIMEOUT);
 	spin_lock(&primary->vm.lock);
-	/* It is as with any loss from here on. */
-	if (primary->switched && !primary->stopped)
+	if (primary->exchange == KVMFT_EXCHANGE_TOLD && !primary->stopped)
 		queue_delayed_work(primary->vm.queue, &primary->lost,
 				   msecs_to_jiffies(primary->vm.pair->self.timeout_ms));
 	spin_unlock(&primary->vm.lock);
-	wake_up_all(&primary->channel.wait);
+}
+
+/**
+ * kvmft_primary_is_told() - may the other host have the guest?
+ * @primary: the guest
+ *
+ * Context: under the VM's lock
+ *
+ * Return: whether it was told to go on, and nothing else is known
+ */
+bool kvmft_primary_is_told(struct kvmft_primary *primary)
+{
+	lockdep_assert_held(&primary->vm.lock);
+	return primary->exchange >= KVMFT_EXCHANGE_TELLS;
+}
+
+/**
+ * kvmft_primary_no_exchange() - it is decided who has the guest
+ * @primary: the guest
+ *
+ * Context: under the VM's lock
+ */
+void kvmft_primary_no_exchange(struct kvmft_primary *primary)
+{
+	set_exchange(primary, KVMFT_EXCHANGE_NONE);
 }
 
 /**
@@ -211,6 +252,11 @@ void kvmft_primary_stays(struct kvmft_primary *primary)
  */
 bool kvmft_primary_lingers(struct kvmft_primary *primary)
 {
-	return READ_ONCE(primary->checkpoint) == KVMFT_CHECKPOINT_LEAVING &&
-	       ktime_get_ns() - READ_ONCE(primary->still_since) > QUIET_TIMEOUT;
+	bool lingers;
+
+	spin_lock(&primary->vm.lock);
+	lingers = primary->checkpoint == KVMFT_CHECKPOINT_LEAVING &&
+		  ktime_get_ns() - primary->leaving_since > QUIET_TIMEOUT;
+	spin_unlock(&primary->vm.lock);
+	return lingers;
 }

@@ -8,24 +8,43 @@
 #include "vm.h"
 
 /**
- * kvmft_fence_ask() - have the other host fenced
+ * kvmft_fence_want() - have the other host fenced
+ * @vm: the guest, which has lost it
+ *
+ * Context: under the VM's lock
+ *
+ * Return: whether that is to be told (KVMFT_VM_ASKS_FENCE); not twice
+ */
+bool kvmft_fence_want(struct kvmft_vm *vm)
+{
+	lockdep_assert_held(&vm->lock);
+	if (vm->fence == KVMFT_VM_FENCE_ASKED)
+		return false;
+	vm->fence = KVMFT_VM_FENCE_ASKED;
+	vm->fence_token = get_random_u64();
+	return true;
+}
+
+/**
+ * kvmft_fence_ask() - the same, as somebody wants it
  * @vm: the guest
  *
  * Context: may sleep
+ *
+ * Return: 0, or -EBUSY if it hasn't lost the other host
  */
-void kvmft_fence_ask(struct kvmft_vm *vm)
+int kvmft_fence_ask(struct kvmft_vm *vm)
 {
-	bool asks;
+	bool lost, tells = false;
 
 	spin_lock(&vm->lock);
-	asks = vm->fence != KVMFT_VM_FENCE_ASKED;
-	if (asks) {
-		vm->fence = KVMFT_VM_FENCE_ASKED;
-		vm->fence_token = get_random_u64();
-	}
+	lost = vm->ops->lost(vm);
+	if (lost)
+		tells = kvmft_fence_want(vm);
 	spin_unlock(&vm->lock);
-	if (asks)
+	if (tells)
 		kvmft_vm_tell(vm, KVMFT_VM_ASKS_FENCE);
+	return lost ? 0 : -EBUSY;
 }
 
 /**

@@ -14,10 +14,11 @@
 
 struct kvmft_vm;
 
-void kvmft_fence_ask(struct kvmft_vm *vm);
+int kvmft_fence_ask(struct kvmft_vm *vm);
 int kvmft_fence_answer(struct kvmft_vm *vm, u64 token, bool done);
 
 /* Under the VM's lock. */
+bool kvmft_fence_want(struct kvmft_vm *vm);
 void kvmft_fence_forget(struct kvmft_vm *vm);
 bool kvmft_fence_permits(struct kvmft_vm *vm);
 

@@ -59,6 +59,7 @@ const struct nla_policy kvmft_vm_attach_policy[KVMFT_A_VM_MAX + 1] = {
 						KVMFT_VM_FENCING_REQUIRED),
 	[KVMFT_A_VM_FENCE ... KVMFT_A_VM_FENCE_TOKEN] = ANSWER_ONLY,
 	[KVMFT_A_VM_RATE] = { .type = NLA_U64 },
+	[KVMFT_A_VM_EXCHANGE] = ANSWER_ONLY,
 };
 
 const struct nla_policy kvmft_vm_name_policy[KVMFT_A_VM_MAX + 1] = {
@@ -82,6 +83,7 @@ const struct nla_policy kvmft_vm_set_policy[KVMFT_A_VM_MAX + 1] = {
 						KVMFT_VM_FENCING_REQUIRED),
 	[KVMFT_A_VM_FENCE ... KVMFT_A_VM_FENCE_TOKEN] = ANSWER_ONLY,
 	[KVMFT_A_VM_RATE] = { .type = NLA_U64 },
+	[KVMFT_A_VM_EXCHANGE] = ANSWER_ONLY,
 };
 
 const struct nla_policy kvmft_vm_answer_policy[KVMFT_A_VM_MAX + 1] = {
@@ -91,6 +93,7 @@ const struct nla_policy kvmft_vm_answer_policy[KVMFT_A_VM_MAX + 1] = {
 					      KVMFT_VM_FENCE_FAILED),
 	[KVMFT_A_VM_FENCE_TOKEN] = { .type = NLA_U64 },
 	[KVMFT_A_VM_RATE] = NOT_HERE,
+	[KVMFT_A_VM_EXCHANGE] = ANSWER_ONLY,
 };
 
 const struct nla_policy kvmft_vm_force_policy[KVMFT_A_VM_MAX + 1] = {
@@ -252,6 +255,7 @@ static int put_what(struct sk_buff *skb, struct kvmft_vm *vm)
 	     nla_put_u32(skb, KVMFT_A_VM_PROMOTE, progress.promote)) ||
 	    (progress.loss && nla_put_u32(skb, KVMFT_A_VM_LOSS, progress.loss)) ||
 	    nla_put_u32(skb, KVMFT_A_VM_FENCING, fencing) ||
+	    (progress.exchanging && nla_put_flag(skb, KVMFT_A_VM_EXCHANGE)) ||
 	    (progress.rate && put_u64(skb, KVMFT_A_VM_RATE, progress.rate)) ||
 	    (fence && nla_put_u32(skb, KVMFT_A_VM_FENCE, fence)) ||
 	    (fence && put_u64(skb, KVMFT_A_VM_FENCE_TOKEN, token)) ||
@@ -506,19 +510,14 @@ static int fail_over(struct kvmft_vm *vm, struct netlink_ext_ack *extack)
 	return err;
 }
 
+/* Who has asked looks what becomes of it. */
 static int exchange(struct kvmft_vm *vm, struct netlink_ext_ack *extack)
 {
 	int err = vm->ops->exchange(vm);
 
 	if (err == -ENOTCONN)
 		NL_SET_ERR_MSG(extack,
-			       "it isn't protected just now, so there is nobody to hand it over; see 'ftctl show'");
-	else if (err == -ECONNABORTED)
-		NL_SET_ERR_MSG(extack,
-			       "it stays where it is: the two hosts lost each other, or its VMM or the other host declined; see 'ftctl show', and try again");
-	else if (err == -ETIMEDOUT)
-		NL_SET_ERR_MSG(extack,
-			       "it isn't over within 30 s; see 'ftctl show' on both hosts");
+			       "it isn't protected just now, so there is nobody to hand it over to; see 'ftctl show'");
 	return err;
 }
 
@@ -544,7 +543,6 @@ int kvmft_vm_fence_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct kvmft_vm *vm;
 	const char *name;
-	u32 state;
 	int err;
 
 	err = kvmft_netlink_may_change(skb, info->extack) ?: read_name(info, &name);
@@ -553,14 +551,10 @@ int kvmft_vm_fence_doit(struct sk_buff *skb, struct genl_info *info)
 	vm = kvmft_vms_find(genl_info_net(info), name);
 	if (!vm)
 		return no_such_guest(info);
-	state = kvmft_vm_state(vm);
-	if (state == (vm->role == KVMFT_VM_STANDBY ? KVMFT_VM_WAITING_PEER : KVMFT_VM_HELD)) {
-		kvmft_fence_ask(vm);
-	} else {
-		err = -EBUSY;
+	err = kvmft_fence_ask(vm);
+	if (err)
 		NL_SET_ERR_MSG(info->extack,
 			       "it hasn't lost the other host: a standby that waits for its peer can have it fenced, and a guest that is held");
-	}
 	kvmft_vm_put(vm);
 	return err;
 }

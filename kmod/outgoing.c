@@ -212,10 +212,11 @@ static void note_copied(struct kvmft_sender *sender, u64 pages)
 	spin_unlock(&primary->vm.lock);
 }
 
-static bool is_awaited(struct kvmft_sender *sender)
+static bool is_awaited(struct kvmft_sender *sender, u64 rate)
 {
-	return kvmft_sender_over(sender) ||
-	       READ_ONCE(sender->primary->checkpoint) == KVMFT_CHECKPOINT_READY;
+	return kvmft_sender_over(sender) || READ_ONCE(sender->stream->conn->cut) ||
+	       READ_ONCE(sender->primary->checkpoint) == KVMFT_CHECKPOINT_READY ||
+	       READ_ONCE(sender->primary->rate) != rate;
 }
 
 /* So many pages of a full copy have left: others use the link, too. */
@@ -230,9 +231,15 @@ static void keep_rate(struct kvmft_sender *sender, u64 pages)
 	/* What wasn't used isn't saved up for long. */
 	sender->paced = max(sender->paced, now - min(now, RATE_CREDIT)) +
 			div64_u64((pages << PAGE_SHIFT) * NSEC_PER_SEC, rate);
-	if (sender->paced > now)
-		wait_event_interruptible_timeout(primary->channel.wait, is_awaited(sender),
-						 nsecs_to_jiffies(sender->paced - now));
+	/* Nobody wakes it for another rate. */
+	for (; sender->paced > now && !is_awaited(sender, rate); now = ktime_get_ns())
+		wait_event_interruptible_timeout(primary->channel.wait,
+						 is_awaited(sender, rate),
+						 min_t(u64, HZ / 4,
+						       nsecs_to_jiffies(sender->paced - now) ?: 1));
+	/* By another rate it would be another moment. */
+	if (READ_ONCE(primary->rate) != rate)
+		sender->paced = 0;
 }
 
 /**

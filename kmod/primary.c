@@ -403,6 +403,7 @@ static void primary_progress(struct kvmft_vm *vm, struct kvmft_vm_progress *prog
 	spin_lock(&vm->lock);
 	progress->mode = primary->mode;
 	progress->rate = primary->rate;
+	progress->exchanging = primary->exchange != KVMFT_EXCHANGE_NONE;
 	progress->generation = primary->generation;
 	progress->epoch = primary->epoch;
 	progress->committed = primary->committed;
@@ -501,6 +502,7 @@ static const struct kvmft_vm_ops primary_ops = {
 	.vmm_gone = kvmft_primary_vmm_gone,
 	.leave = kvmft_primary_leave,
 	.exchange = kvmft_primary_exchange,
+	.lost = kvmft_primary_has_lost,
 	.discard = kvmft_primary_discard,
 	.waiting = primary_waiting,
 	.stop = primary_stop,

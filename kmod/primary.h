@@ -41,6 +41,22 @@ enum kvmft_checkpoint {
 	KVMFT_CHECKPOINT_LEAVING,
 };
 
+/**
+ * enum kvmft_exchange - how far an exchange of roles is
+ * @KVMFT_EXCHANGE_NONE: There is none.
+ * @KVMFT_EXCHANGE_WANTED: The guest is to stand still for it.
+ * @KVMFT_EXCHANGE_LEAVES: It does, all is committed, nothing more is permitted.
+ * @KVMFT_EXCHANGE_TELLS: The other host is being told to go on.
+ * @KVMFT_EXCHANGE_TOLD: It was; what became of that isn't known.
+ */
+enum kvmft_exchange {
+	KVMFT_EXCHANGE_NONE,
+	KVMFT_EXCHANGE_WANTED,
+	KVMFT_EXCHANGE_LEAVES,
+	KVMFT_EXCHANGE_TELLS,
+	KVMFT_EXCHANGE_TOLD,
+};
+
 /* Sections of a guest's state on the wire; see Documentation/wire.rst. */
 enum kvmft_section_kind {
 	KVMFT_SECTION_VM = 1,
@@ -86,8 +102,10 @@ enum kvmft_section_kind {
  * @rival: Another one of it has the same generation; until somebody decides.
  * @decided: How often somebody else than the sender has said what becomes of it. What
  *	a sender has begun before counts no more.
- * @switching: The other host is to go on, as soon as it has all of the guest.
- * @switched: It was told to; what becomes of that isn't known yet.
+ * @exchange: How far handing it over to the other host is.
+ * @wanted_until: When nobody wants that any more, jiffies.
+ * @leaving_since: Since when its VMM is asked whether anything is on its way out,
+ *	CLOCK_MONOTONIC in ns.
  * @loss: &enum kvmft_vm_loss.
  * @lost: Looks whether the standby is lost, when it may be, and does what @loss says.
  * @still_since: For that the guest has stood still since then, CLOCK_MONOTONIC in ns.
@@ -134,8 +152,9 @@ struct kvmft_primary {
 	bool solo;
 	bool rival;
 	u32 decided;
-	bool switching;
-	bool switched;
+	enum kvmft_exchange exchange;
+	unsigned long wanted_until;
+	u64 leaving_since;
 	u32 loss;
 	struct delayed_work lost;
 	u64 still_since;
@@ -175,6 +194,7 @@ void kvmft_primary_vmm_gone(struct kvmft_vm *vm);
 int kvmft_primary_leave(struct kvmft_vm *vm, u32 reason);
 void kvmft_primary_discard(struct kvmft_vm *vm);
 void kvmft_primary_lost(struct work_struct *work);
+bool kvmft_primary_has_lost(struct kvmft_vm *vm);
 void kvmft_primary_go_alone(struct kvmft_vm *vm);
 u64 kvmft_primary_claim(struct kvmft_primary *primary);
 bool kvmft_primary_is_of(struct kvmft_primary *primary);
@@ -186,6 +206,9 @@ bool kvmft_primary_leaves(struct kvmft_primary *primary);
 void kvmft_primary_left(struct kvmft_primary *primary);
 void kvmft_primary_stays(struct kvmft_primary *primary);
 bool kvmft_primary_lingers(struct kvmft_primary *primary);
+bool kvmft_primary_is_wanted(struct kvmft_primary *primary);
+bool kvmft_primary_is_told(struct kvmft_primary *primary);
+void kvmft_primary_no_exchange(struct kvmft_primary *primary);
 
 /* Does output of this guest need an epoch? */
 static inline bool kvmft_primary_output_waits(struct kvmft_primary *primary)

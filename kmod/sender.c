@@ -102,7 +102,7 @@ static bool wants_stillness(struct kvmft_sender *sender)
 {
 	struct kvmft_primary *primary = sender->primary;
 
-	return (READ_ONCE(primary->owed) || READ_ONCE(primary->switching) || sender->full) &&
+	return (READ_ONCE(primary->owed) || kvmft_primary_is_wanted(primary) || sender->full) &&
 	       READ_ONCE(primary->park.phase) == KVMFT_PARK_GO;
 }
 
@@ -258,6 +258,11 @@ static int begin_session(struct kvmft_sender *sender)
 	spin_lock(&primary->vm.lock);
 	over = primary->decided != sender->decided;
 	primary->known = !over;
+	/* It is there. Who was to go on hasn't, or it would take no epochs. */
+	if (same || acked) {
+		kvmft_fence_forget(&primary->vm);
+		kvmft_primary_no_exchange(primary);
+	}
 	spin_unlock(&primary->vm.lock);
 	return over ? -ECONNABORTED : 0;
 }
@@ -273,6 +278,9 @@ static void stay_held(struct kvmft_sender *sender)
 
 	kvmft_judge_saying(&verdict, KVMFT_REASON_REPLACED,
 			   "the standby isn't the one that had its state; if this guest is to go on without it: ftctl solo");
+	spin_lock(&primary->vm.lock);
+	primary->session = false;
+	spin_unlock(&primary->vm.lock);
 	kvmft_primary_idle(primary, &verdict);
 	wait_event_interruptible(primary->channel.wait, kvmft_sender_over(sender));
 }
@@ -417,9 +425,6 @@ void kvmft_primary_run(struct kvmft_channel *channel, struct kvmft_conn *conn)
 	sender->pause = KVMFT_SENDER_PAUSE;
 	spin_lock(&primary->vm.lock);
 	primary->session = true;
-	kvmft_fence_forget(&primary->vm);
-	/* Whoever was to go on hasn't, and takes epochs. */
-	WRITE_ONCE(primary->switched, false);
 	sender->decided = primary->decided;
 	spin_unlock(&primary->vm.lock);
 	err = compare(sender) ?: begin_session(sender);

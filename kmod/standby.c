@@ -345,6 +345,7 @@ static void standby_progress(struct kvmft_vm *vm, struct kvmft_vm_progress *prog
 	spin_lock(&vm->lock);
 	progress->promote = standby->promote;
 	progress->copy_done = standby->copied;
+	progress->exchanging = standby->wanted || standby->handed;
 	spin_unlock(&vm->lock);
 }
 
@@ -418,6 +419,7 @@ static const struct kvmft_vm_ops standby_ops = {
 	.set = standby_set,
 	.leave = standby_leave,
 	.exchange = kvmft_standby_exchange,
+	.lost = kvmft_standby_has_lost,
 	.fenced = kvmft_standby_fenced,
 	.stop = standby_stop,
 	.release = standby_release,

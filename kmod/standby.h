@@ -70,7 +70,7 @@ enum kvmft_standby_phase {
  *	after an epoch behind the full copy.
  * @released: Its primary has let go of it: it isn't to take over, until it commits again.
  * @handed: Its primary has handed the guest over.
- * @declined: It doesn't, though somebody has asked for that.
+ * @wanted: Somebody has asked it to.
  * @asked: That it is lost was told, and is for somebody to decide.
  * @ended: Its primary's VMM has ended, nothing leaves there any more.
  * @permitted: Until when acknowledgements have permitted the primary's output, at most;
@@ -107,7 +107,7 @@ struct kvmft_standby {
 	bool sure;
 	bool released;
 	bool handed;
-	bool declined;
+	bool wanted;
 	bool asked;
 	bool ended;
 	u64 permitted;
@@ -142,6 +142,7 @@ void kvmft_takeover_init(struct kvmft_standby *standby);
 int kvmft_standby_promote(struct kvmft_vm *vm, u32 reason);
 int kvmft_standby_exchange(struct kvmft_vm *vm);
 void kvmft_standby_fenced(struct kvmft_vm *vm);
+bool kvmft_standby_has_lost(struct kvmft_vm *vm);
 u64 kvmft_standby_lease(struct kvmft_standby *standby);
 u32 kvmft_standby_attached(struct kvmft_standby *standby, u64 claim);
 void kvmft_standby_seal(struct kvmft_standby *standby, bool full);

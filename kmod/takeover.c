@@ -14,9 +14,6 @@
 /* By which part of it a lease is outwaited: clocks don't differ by so much. */
 #define LEASE_MARGIN 50
 
-/* For how long somebody waits who has asked for the guest. */
-#define EXCHANGE_TIMEOUT (30 * HZ)
-
 static int unite_state(struct kvmft_standby *standby)
 {
 	u64 at;
@@ -75,6 +72,7 @@ u32 kvmft_standby_attached(struct kvmft_standby *standby, u64 claim)
 		standby->sure = claim && claim == committed;
 		standby->ended = false;
 		standby->asked = false;
+		standby->wanted = false;
 		kvmft_fence_forget(&standby->vm);
 		cancel_delayed_work(&standby->loss);
 	}
@@ -140,9 +138,9 @@ void kvmft_standby_handed(struct kvmft_standby *standby, bool done, u64 generati
 		intake->committed_epoch == epoch;
 	spin_lock(&vm->lock);
 	if (!done) {
-		WRITE_ONCE(standby->declined, true);
+		standby->wanted = false;
 	} else if (whole && standby->phase == KVMFT_STANDBY_WAIT && !standby->closed &&
-		   !standby->torn && !standby->released) {
+		   !standby->torn && !standby->released && standby->state_len) {
 		standby->handed = true;
 		standby->ended = true;
 		standby->sure = true;
@@ -150,20 +148,11 @@ void kvmft_standby_handed(struct kvmft_standby *standby, bool done, u64 generati
 	}
 	spin_unlock(&vm->lock);
 	spin_unlock(&intake->lock);
-	wake_up_all(&vm->vmm->wait);
-}
-
-static bool is_exchanged(struct kvmft_standby *standby)
-{
-	return READ_ONCE(standby->phase) >= KVMFT_STANDBY_RUN || READ_ONCE(standby->closed) ||
-	       READ_ONCE(standby->declined);
 }
 
 /**
- * kvmft_standby_exchange() - have the primary hand the guest over, and wait until it runs here
+ * kvmft_standby_exchange() - have the primary hand the guest over
  * @vm: the guest, a standby
- *
- * Context: may sleep
  *
  * Return: as exchange() of &struct kvmft_vm_ops
  */
@@ -172,22 +161,41 @@ int kvmft_standby_exchange(struct kvmft_vm *vm)
 	const struct kvmft_wire_switch step = { .step = KVMFT_WIRE_SWITCH_PREPARE };
 	struct kvmft_standby *standby = kvmft_standby_of(vm);
 	u8 body[KVMFT_WIRE_SWITCH_LEN];
-	long left;
+	bool may;
 
 	spin_lock(&vm->lock);
-	standby->declined = false;
+	may = vm->state == KVMFT_VM_PROTECTED && READ_ONCE(standby->intake.channel.attached);
+	if (may)
+		standby->wanted = true;
 	spin_unlock(&vm->lock);
-	if (kvmft_vm_state(vm) != KVMFT_VM_PROTECTED)
+	if (!may)
 		return -ENOTCONN;
 	kvmft_wire_put_switch(body, &step);
-	if (kvmft_channel_say(&standby->intake.channel, KVMFT_WIRE_SWITCH, 0, 0,
-			      body, sizeof(body)))
-		return -ENOTCONN;
-	left = wait_event_killable_timeout(vm->vmm->wait, is_exchanged(standby),
-					   EXCHANGE_TIMEOUT);
-	if (left <= 0)
-		return left ? -EINTR : -ETIMEDOUT;
-	return READ_ONCE(standby->phase) == KVMFT_STANDBY_RUN ? 0 : -ECONNABORTED;
+	if (!kvmft_channel_say(&standby->intake.channel, KVMFT_WIRE_SWITCH, 0, 0,
+			       body, sizeof(body)))
+		return 0;
+	spin_lock(&vm->lock);
+	standby->wanted = false;
+	spin_unlock(&vm->lock);
+	return -ENOTCONN;
+}
+
+/**
+ * kvmft_standby_has_lost() - has it lost its primary?
+ * @vm: the guest, a standby
+ *
+ * Context: under the VM's lock
+ *
+ * Return: whether
+ */
+bool kvmft_standby_has_lost(struct kvmft_vm *vm)
+{
+	struct kvmft_standby *standby = kvmft_standby_of(vm);
+
+	lockdep_assert_held(&vm->lock);
+	return (standby->ended || !READ_ONCE(standby->intake.channel.attached)) &&
+	       !standby->closed && standby->phase == KVMFT_STANDBY_WAIT && standby->state_len &&
+	       !standby->torn;
 }
 
 /**
@@ -205,6 +213,7 @@ void kvmft_standby_parted(struct kvmft_standby *standby, enum kvmft_loss loss)
 	spin_lock(&vm->lock);
 	if (standby->closed)
 		goto out;
+	standby->wanted = false;
 	if (loss == KVMFT_LOSS_ENDED)
 		standby->ended = true;
 	if (loss == KVMFT_LOSS_UNKNOWN)
@@ -219,11 +228,7 @@ out:
 /* Is there a state to go on from, and nobody else who does? */
 static bool is_lost(struct kvmft_standby *standby)
 {
-	lockdep_assert_held(&standby->vm.lock);
-	return (standby->ended || !READ_ONCE(standby->intake.channel.attached)) &&
-	       standby->sure && !standby->released && !standby->closed &&
-	       standby->phase == KVMFT_STANDBY_WAIT && standby->state_len &&
-	       !standby->torn;
+	return kvmft_standby_has_lost(&standby->vm) && standby->sure && !standby->released;
 }
 
 /* What is to be done about a primary that is lost, unless it is back. */
@@ -233,7 +238,7 @@ static void loss(struct work_struct *work)
 		container_of(to_delayed_work(work), struct kvmft_standby, loss);
 	struct kvmft_vm *vm = &standby->vm;
 	u32 promote, reason;
-	bool lost, permitted;
+	bool lost, fences = false;
 
 	spin_lock(&vm->lock);
 	promote = standby->handed ? KVMFT_VM_AUTO : standby->promote;
@@ -242,13 +247,16 @@ static void loss(struct work_struct *work)
 	lost = is_lost(standby) && !(promote == KVMFT_VM_ASK && standby->asked);
 	if (lost)
 		standby->asked = promote == KVMFT_VM_ASK;
-	permitted = standby->handed || kvmft_fence_permits(vm);
+	if (lost && promote == KVMFT_VM_AUTO && !standby->handed && !kvmft_fence_permits(vm)) {
+		lost = false;
+		fences = kvmft_fence_want(vm);
+	}
 	spin_unlock(&vm->lock);
+	if (fences)
+		kvmft_vm_tell(vm, KVMFT_VM_ASKS_FENCE);
 	if (!lost)
 		return;
-	if (promote == KVMFT_VM_AUTO && !permitted)
-		kvmft_fence_ask(vm);
-	else if (promote == KVMFT_VM_AUTO)
+	if (promote == KVMFT_VM_AUTO)
 		kvmft_standby_promote(vm, reason);
 	else if (promote == KVMFT_VM_ASK)
 		kvmft_vm_tell(vm, KVMFT_VM_ASKS);
@@ -375,7 +383,13 @@ int kvmft_standby_promote(struct kvmft_vm *vm, u32 reason)
  */
 void kvmft_standby_fenced(struct kvmft_vm *vm)
 {
-	kvmft_standby_promote(vm, KVMFT_REASON_NONE);
+	bool lost;
+
+	spin_lock(&vm->lock);
+	lost = kvmft_standby_has_lost(vm);
+	spin_unlock(&vm->lock);
+	if (lost)
+		kvmft_standby_promote(vm, KVMFT_REASON_NONE);
 }
 
 /**

@@ -37,6 +37,7 @@ struct workqueue_struct;
  * @promote: &enum kvmft_vm_promote; 0 if it has none.
  * @loss: &enum kvmft_vm_loss; 0 if it has none.
  * @rate: See &struct kvmft_vm_config.
+ * @exchanging: It is to be handed over, or to be taken.
  * @tracking: &enum kvmft_vm_tracking.
  * @generation: Rises with each promotion.
  * @epoch: The last one that was begun.
@@ -50,6 +51,7 @@ struct kvmft_vm_progress {
 	u32 promote;
 	u32 loss;
 	u64 rate;
+	bool exchanging;
 	u32 tracking;
 	u64 generation;
 	u64 epoch;
@@ -90,9 +92,9 @@ struct kvmft_vm_changes {
  * @vmm_gone: Its VMM has ended, and lets nothing out any more. NULL if nobody has to know.
  * @leave: Have the other side know that this one lets go, and why (&enum kvmft_reason), so
  *	that it doesn't take over: 0, -ENOTCONN if it can't be told; -EBUSY if it takes over.
- * @exchange: Have the two hosts exchange their roles, and wait for that: 0; -ENOTCONN if the
- *	guest isn't protected; -ECONNABORTED if it didn't come to it, and it goes on as before;
- *	-ETIMEDOUT.
+ * @exchange: Have the two hosts begin to exchange their roles: 0, or -ENOTCONN if the guest isn't
+ *	protected. Doesn't wait for it.
+ * @lost: Has it lost the other one? Under the lock.
  * @discard: It is never to run again, whoever else does.
  * @waiting: A thread of the VMM's has waited for a second for a standstill's end.
  * @stop: End all threads, and let vcpus go. Once.
@@ -108,6 +110,7 @@ struct kvmft_vm_ops {
 	void (*vmm_gone)(struct kvmft_vm *vm);
 	int (*leave)(struct kvmft_vm *vm, u32 reason);
 	int (*exchange)(struct kvmft_vm *vm);
+	bool (*lost)(struct kvmft_vm *vm);
 	void (*discard)(struct kvmft_vm *vm);
 	void (*waiting)(struct kvmft_vm *vm);
 	void (*stop)(struct kvmft_vm *vm);
@@ -189,6 +192,7 @@ struct kvmft_vm_config {
  * @fencing: &enum kvmft_vm_fencing.
  * @fence: &enum kvmft_vm_fence, or 0.
  * @fence_token: Its number.
+ * @elsewhere: The other host was told to run it.
  * @since: When the state was entered, CLOCK_BOOTTIME in ns.
  * @parked: Histogram of times parked.
  */
@@ -226,6 +230,7 @@ struct kvmft_vm {
 	u32 fencing;
 	u32 fence;
 	u64 fence_token;
+	bool elsewhere;
 	u64 since;
 	u32 parked[KVMFT_TIME_CLASSES];
 };

@@ -98,15 +98,24 @@ static bool begin_end(struct kvmft_vm *vm)
 	return true;
 }
 
+/* Another host runs it, or was told to: this VMM is never to do that again. */
+static void condemn_if_elsewhere(struct kvmft_vm *vm)
+{
+	bool elsewhere;
+
+	spin_lock(&vm->lock);
+	elsewhere = vm->state == KVMFT_VM_FENCED || vm->elsewhere;
+	spin_unlock(&vm->lock);
+	if (elsewhere)
+		kvmft_vmm_condemn(vm->vmm);
+}
+
 static void end(struct kvmft_vm *vm)
 {
-	/* Another host runs it: this VMM is never to do that again. */
-	if (kvmft_vm_state(vm) == KVMFT_VM_FENCED)
-		kvmft_vmm_condemn(vm->vmm);
+	condemn_if_elsewhere(vm);
 	vm->ops->stop(vm);
 	/* That may have come to light meanwhile. */
-	if (kvmft_vm_state(vm) == KVMFT_VM_FENCED)
-		kvmft_vmm_condemn(vm->vmm);
+	condemn_if_elsewhere(vm);
 	take_from_vmm(vm);
 	kvmft_sysfs_del_vm(vm);
 	kvmft_vm_finish(vm);

@@ -2,10 +2,15 @@
 #include <linux/kvmft.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "genl.h"
 #include "name.h"
 #include "vm_list.h"
+
+/* How often to look what becomes of it, and for how long. */
+#define POLL_MS 20
+#define TIMEOUT_MS 40000
 
 static enum exit_status parse(int argc, char **argv, bool *force)
 {
@@ -45,12 +50,43 @@ static void tell(const struct options *options, const struct vm_info *vm)
 	}
 }
 
+/* As it is asked for, so it is waited for: here, as whoever asks may be killed. */
+static bool await(const struct options *options, struct genl *genl, const char *name)
+{
+	const struct timespec pause = { .tv_nsec = POLL_MS * 1000000 };
+	struct vm_list list;
+	unsigned int waited;
+	bool over = false;
+	uint32_t state;
+
+	for (waited = 0; waited < TIMEOUT_MS && !over; waited += POLL_MS) {
+		/* Between two roles there is none, for a moment. */
+		if (!vm_list_ask(genl, name, &list)) {
+			vm_list_forget(&list);
+			return false;
+		}
+		state = vm_number(&list.first->info, KVMFT_A_VM_STATE);
+		over = !vm_has(&list.first->info, KVMFT_A_VM_EXCHANGE) &&
+		       state != KVMFT_VM_PROMOTING;
+		if (over && (state == KVMFT_VM_FENCED || state == KVMFT_VM_SOLO)) {
+			tell(options, &list.first->info);
+			vm_list_forget(&list);
+			return true;
+		}
+		vm_list_forget(&list);
+		nanosleep(&pause, NULL);
+	}
+	complain(over ? "%s stays where it is: the two hosts have lost each other, or the other one declines; see 'ftctl show %s', and try again" :
+			"%s isn't over after 40 seconds; see 'ftctl show %s' on both hosts",
+		 name, name);
+	return false;
+}
+
 static enum exit_status failover_run(const struct options *options, int argc,
 				     char **argv)
 {
 	enum exit_status status;
 	struct nlmsghdr *request;
-	struct vm_list list;
 	bool force = false;
 	struct genl *genl;
 	bool ok;
@@ -67,12 +103,8 @@ static enum exit_status failover_run(const struct options *options, int argc,
 	if (force)
 		mnl_attr_put(request, KVMFT_A_VM_FORCE, 0, NULL);
 	ok = genl_request(genl, request, NULL, NULL);
-	if (ok && !force) {
-		ok = vm_list_ask(genl, argv[1], &list);
-		if (ok)
-			tell(options, &list.first->info);
-		vm_list_forget(&list);
-	}
+	if (ok && !force)
+		ok = await(options, genl, argv[1]);
 	genl_close(genl);
 	return ok ? EXIT_OK : EXIT_FAILED;
 }

@@ -12,6 +12,7 @@ static const struct genl_field fields[KVMFT_A_VM_MAX + 1] = {
 	[KVMFT_A_VM_ROLE] = { MNL_TYPE_U32, false },
 	[KVMFT_A_VM_MODE] = { MNL_TYPE_U32, false },
 	[KVMFT_A_VM_PROMOTE] = { MNL_TYPE_U32, false },
+	[KVMFT_A_VM_EXCHANGE] = { MNL_TYPE_FLAG, false },
 	[KVMFT_A_VM_PID] = { MNL_TYPE_U32, false },
 	[KVMFT_A_VM_STATE] = { MNL_TYPE_U32, false },
 	[KVMFT_A_VM_REASON] = { MNL_TYPE_U32, false },
@@ -40,8 +41,10 @@ static bool parse_counters(struct vm_info *vm)
 		return true;
 
 	memset(counters, 0, sizeof(counters));
-	for (type = KVMFT_A_COUNTER_UNSPEC + 1; type < KVMFT_A_COUNTER_PAD; type++)
-		counters[type].type = MNL_TYPE_U64;
+	for (type = KVMFT_A_COUNTER_UNSPEC + 1; type <= KVMFT_A_COUNTER_MAX; type++) {
+		if (type != KVMFT_A_COUNTER_PAD)
+			counters[type].type = MNL_TYPE_U64;
+	}
 	return genl_parse_nested(vm->attrs[KVMFT_A_VM_COUNTERS], counters,
 				 KVMFT_A_COUNTER_MAX, vm->counters);
 }

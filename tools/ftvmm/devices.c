@@ -25,9 +25,14 @@
 static void emit_end(void *device, struct request *request)
 {
 	(void)device;
-	outbox_permit(request);
-	while (!devices_are_idle())
+	for (;;) {
+		outbox_permit(request);
+		if (devices_are_idle())
+			break;
+		/* They may have to wait for a standstill, and that for this one. */
+		outbox_unpermit(request);
 		sleep_us(LOOK_US);
+	}
 	ft_end();
 	vmm_end(request->at);
 }

@@ -122,6 +122,11 @@ void outbox_permit(struct request *request)
 	}
 }
 
+void outbox_unpermit(struct request *request)
+{
+	set_leaving(request, false);
+}
+
 void outbox_settle(void)
 {
 	while (__atomic_load_n(&vmm.leaving, __ATOMIC_SEQ_CST))

@@ -54,6 +54,9 @@ void outbox_ticket(struct outbox *outbox, u32 owner, u64 ticket);
 /* Waits until it may leave now. */
 void outbox_permit(struct request *request);
 
+/* It doesn't leave now after all. */
+void outbox_unpermit(struct request *request);
+
 /* Waits until nothing is on its way out, of any device; when nothing more is permitted. */
 void outbox_settle(void);
 

@@ -562,6 +562,8 @@ enum kvmft_vm_event {
  * @KVMFT_A_VM_FENCE_TOKEN: u64, which fence that is about.
  * @KVMFT_A_VM_RATE: u64, bytes that a primary sends in a second at most while the guest runs and
  *	all of its memory is copied; 0 for no limit.
+ * @KVMFT_A_VM_EXCHANGE: Flag: it is being handed over to the other host, or taken from there, as
+ *	KVMFT_CMD_VM_FAILOVER has asked.
  * @__KVMFT_A_VM_MAX: Only there to compute the next one.
  * @KVMFT_A_VM_MAX: The highest attribute that this header knows.
  */
@@ -600,6 +602,7 @@ enum kvmft_a_vm {
 	KVMFT_A_VM_FENCE,
 	KVMFT_A_VM_FENCE_TOKEN,
 	KVMFT_A_VM_RATE,
+	KVMFT_A_VM_EXCHANGE,
 
 	__KVMFT_A_VM_MAX,
 	KVMFT_A_VM_MAX = (__KVMFT_A_VM_MAX - 1)
