@@ -66,12 +66,15 @@ class Session:
     def boot(self, name):
         """Brings the lab up; client.LabError says why it can't."""
         self.lab = client.Lab.create(name, kernel_spec=_spec(self.kernel), **self.size)
+        self.offsets = dict.fromkeys(self.lab.states(), 0)
         try:
             self.lab.start()
         except client.LabError as e:
             self._tell_late(e)
-            self._restart(n for n, state in self.lab.states().items() if state != "up")
-        self.offsets = dict.fromkeys(self.lab.states(), 0)
+            for name, state in self.lab.states().items():
+                if state != "up":
+                    self._skip(name, 0)
+                    self._restart([name])
 
     def end(self):
         """Takes the lab down."""
@@ -83,11 +86,19 @@ class Session:
         """A host that TCG doesn't get through its boot has a second attempt; none of
         what is tested is in it by then."""
         for name in names:
+            before = self.lab.log(name, 0)[1]
             try:
                 self.lab.ask("reboot", name=name)
             except client.LabError as e:
                 self._tell_late(e)
+                self._skip(name, before)
                 self.lab.ask("reboot", name=name)
+
+    def _skip(self, name, begun):
+        """What a boot said that led nowhere is no test's fault; what came before it may be."""
+        log, end = self.lab.log(name, 0)
+        if not kernellog.splats(log[self.offsets[name]:begun]):
+            self.offsets[name] = end
 
     @staticmethod
     def _tell_late(error):
