@@ -22,6 +22,8 @@
  * @role: &enum kvmft_vm_role, 0 if it wasn't said.
  * @mode: &enum kvmft_vm_mode, 0 if it wasn't said.
  * @promote: &enum kvmft_vm_promote, 0 if it wasn't said.
+ * @loss: &enum kvmft_vm_loss, 0 if it wasn't said.
+ * @fencing: &enum kvmft_vm_fencing, 0 if it wasn't said.
  * @ceiling: In bytes, 0 if it wasn't said.
  * @converge: To stop the guest if its memory can't be copied otherwise.
  * @wait: To wait until it is protected.
@@ -34,6 +36,8 @@ struct new_vm {
 	uint32_t role;
 	uint32_t mode;
 	uint32_t promote;
+	uint32_t loss;
+	uint32_t fencing;
 	uint64_t ceiling;
 	bool converge;
 	bool wait;
@@ -113,6 +117,16 @@ static enum exit_status parse_promote(const char *value, struct new_vm *vm)
 	return vm_promote_parse(&attach_command, value, &vm->promote);
 }
 
+static enum exit_status parse_loss(const char *value, struct new_vm *vm)
+{
+	return vm_loss_parse(&attach_command, value, &vm->loss);
+}
+
+static enum exit_status parse_fencing(const char *value, struct new_vm *vm)
+{
+	return vm_fencing_parse(&attach_command, value, &vm->fencing);
+}
+
 static enum exit_status parse_ceiling(const char *value, struct new_vm *vm)
 {
 	const char *wrong;
@@ -142,6 +156,8 @@ static enum exit_status parse_keyword(const char *keyword, const char *value,
 		{ "role", parse_role },
 		{ "mode", parse_mode },
 		{ "promote", parse_promote },
+		{ "loss", parse_loss },
+		{ "fencing", parse_fencing },
 		{ "ceiling", parse_ceiling },
 	};
 	size_t i;
@@ -206,6 +222,10 @@ static bool request_vm(struct genl *genl, const struct new_vm *vm,
 		mnl_attr_put_u32(request, KVMFT_A_VM_MODE, vm->mode);
 	if (vm->promote)
 		mnl_attr_put_u32(request, KVMFT_A_VM_PROMOTE, vm->promote);
+	if (vm->loss)
+		mnl_attr_put_u32(request, KVMFT_A_VM_LOSS, vm->loss);
+	if (vm->fencing)
+		mnl_attr_put_u32(request, KVMFT_A_VM_FENCING, vm->fencing);
 	if (vm->ceiling)
 		mnl_attr_put_u64(request, KVMFT_A_VM_CEILING, vm->ceiling);
 	if (vm->converge)
@@ -253,7 +273,7 @@ static enum exit_status attach_run(const struct options *options, int argc,
 const struct command attach_command = {
 	.name = "attach",
 	.arguments =
-		"NAME pair PAIR pid PID [vm FD] [role primary|standby] [mode sync|async] [promote auto|manual|ask] [ceiling SIZE] [converge] [--wait]",
+		"NAME pair PAIR pid PID [vm FD] [role primary|standby] [mode sync|async] [promote auto|manual|ask] [loss hold|solo|ask] [fencing none|required] [ceiling SIZE] [converge] [--wait]",
 	.summary = "protect a guest, or make one the standby",
 	.details =
 		"Attaches the VM of the process PID as the guest NAME, which both hosts call\n"
@@ -271,6 +291,10 @@ const struct command attach_command = {
 		"When its primary is lost a standby takes over after the pair's time-out, with\n"
 		"\"promote manual\" when it is told to, with \"promote ask\" the same and tells of it;\n"
 		"mode is then how it protects the guest when it has a standby itself.\n"
+		"When its standby is lost a primary is held, with \"loss ask\" the same and tells of\n"
+		"it, with \"loss solo\" it goes on alone as soon as the other host is fenced. With\n"
+		"\"fencing required\" neither goes on without the other one before \"ftctl agent\" has\n"
+		"fenced that; \"loss solo\" takes it.\n"
 		"\n"
 		"With --wait it ends only when the guest is protected, or can't be. It needs the\n"
 		"capabilities CAP_NET_ADMIN and CAP_SYS_PTRACE, and access to /dev/kvm.\n",

@@ -132,6 +132,64 @@ const char *vm_promote_name(uint32_t promote, char unknown[NAME_SIZE])
 }
 
 /**
+ * vm_loss_name() - what it is called that a primary does without its standby
+ * @loss: &enum kvmft_vm_loss
+ * @unknown: room for the name of a number that isn't known
+ *
+ * Return: the name
+ */
+const char *vm_loss_name(uint32_t loss, char unknown[NAME_SIZE])
+{
+	switch ((enum kvmft_vm_loss)loss) {
+	case KVMFT_VM_LOSS_HOLD:
+		return "hold";
+	case KVMFT_VM_LOSS_SOLO:
+		return "solo";
+	case KVMFT_VM_LOSS_ASK:
+		return "ask";
+	}
+	return unknown_name(loss, unknown);
+}
+
+/**
+ * vm_fencing_name() - what it is called whether the other host has to be fenced
+ * @fencing: &enum kvmft_vm_fencing
+ * @unknown: room for the name of a number that isn't known
+ *
+ * Return: the name
+ */
+const char *vm_fencing_name(uint32_t fencing, char unknown[NAME_SIZE])
+{
+	switch ((enum kvmft_vm_fencing)fencing) {
+	case KVMFT_VM_FENCING_NONE:
+		return "none";
+	case KVMFT_VM_FENCING_REQUIRED:
+		return "required";
+	}
+	return unknown_name(fencing, unknown);
+}
+
+/**
+ * vm_fence_name() - what it is called what became of fencing the other host
+ * @fence: &enum kvmft_vm_fence
+ * @unknown: room for the name of a number that isn't known
+ *
+ * Return: the name
+ */
+const char *vm_fence_name(uint32_t fence, char unknown[NAME_SIZE])
+{
+	switch ((enum kvmft_vm_fence)fence) {
+	case KVMFT_VM_FENCE_ASKED:
+		return "asked";
+	case KVMFT_VM_FENCE_DONE:
+		return "done";
+	case KVMFT_VM_FENCE_FAILED:
+		return "failed";
+	}
+	return unknown_name(fence, unknown);
+}
+
+/**
  * vm_state_name() - what a state of a guest is called
  * @state: &enum kvmft_vm_state
  * @unknown: room for the name of a number that isn't known
@@ -197,6 +255,12 @@ const char *vm_event_name(uint32_t event, char unknown[NAME_SIZE])
 		return "changed";
 	case KVMFT_VM_ASKS:
 		return "asks";
+	case KVMFT_VM_ASKS_FENCE:
+		return "asks-fence";
+	case KVMFT_VM_FENCE_SUCCEEDS:
+		return "fence-succeeds";
+	case KVMFT_VM_FENCE_FAILS:
+		return "fence-fails";
 	}
 	return unknown_name(event, unknown);
 }

@@ -10,11 +10,15 @@
  * struct changes - what the operator wants to change
  * @mode: &enum kvmft_vm_mode, 0 if it wasn't said.
  * @promote: &enum kvmft_vm_promote, the same.
+ * @loss: &enum kvmft_vm_loss, the same.
+ * @fencing: &enum kvmft_vm_fencing, the same.
  * @converge: To stop the guest if its memory can't be copied otherwise.
  */
 struct changes {
 	uint32_t mode;
 	uint32_t promote;
+	uint32_t loss;
+	uint32_t fencing;
 	bool converge;
 };
 
@@ -22,15 +26,28 @@ struct changes {
 static enum exit_status parse_keyword(const char *keyword, const char *value,
 				      struct changes *changes)
 {
-	bool mode = !strcmp(keyword, "mode");
+	const struct {
+		const char *keyword;
+		enum exit_status (*parse)(const struct command *command, const char *value,
+					  uint32_t *number);
+		uint32_t *number;
+	} keywords[] = {
+		{ "mode", vm_mode_parse, &changes->mode },
+		{ "promote", vm_promote_parse, &changes->promote },
+		{ "loss", vm_loss_parse, &changes->loss },
+		{ "fencing", vm_fencing_parse, &changes->fencing },
+	};
+	size_t i;
 
-	if (!mode && strcmp(keyword, "promote"))
-		return wrong_usage(&set_command, "'%s' is too much", keyword);
-	if (!value)
-		return wrong_usage(&set_command, "what belongs behind '%s' is missing",
-				   keyword);
-	return mode ? vm_mode_parse(&set_command, value, &changes->mode) :
-		      vm_promote_parse(&set_command, value, &changes->promote);
+	for (i = 0; i < ARRAY_SIZE(keywords); i++) {
+		if (strcmp(keyword, keywords[i].keyword))
+			continue;
+		if (!value)
+			return wrong_usage(&set_command, "what belongs behind '%s' is missing",
+					   keyword);
+		return keywords[i].parse(&set_command, value, keywords[i].number);
+	}
+	return wrong_usage(&set_command, "'%s' is too much", keyword);
 }
 
 static enum exit_status parse(int argc, char **argv, struct changes *changes)
@@ -80,6 +97,10 @@ static enum exit_status set_run(const struct options *options, int argc,
 		mnl_attr_put_u32(request, KVMFT_A_VM_MODE, changes.mode);
 	if (changes.promote)
 		mnl_attr_put_u32(request, KVMFT_A_VM_PROMOTE, changes.promote);
+	if (changes.loss)
+		mnl_attr_put_u32(request, KVMFT_A_VM_LOSS, changes.loss);
+	if (changes.fencing)
+		mnl_attr_put_u32(request, KVMFT_A_VM_FENCING, changes.fencing);
 	if (changes.converge)
 		mnl_attr_put(request, KVMFT_A_VM_CONVERGE, 0, NULL);
 	ok = genl_request(genl, request, NULL, NULL);
@@ -89,16 +110,23 @@ static enum exit_status set_run(const struct options *options, int argc,
 
 const struct command set_command = {
 	.name = "set",
-	.arguments = "NAME [mode sync|async] [converge] [promote auto|manual|ask]",
+	.arguments =
+		"NAME [mode sync|async] [converge] [promote auto|manual|ask] [loss hold|solo|ask] [fencing none|required]",
 	.summary = "change how a guest is protected",
 	.details =
 		"Changes how the guest NAME is protected, while it is. In mode sync it stands\n"
 		"still until the standby has its state, in mode async only its output waits.\n"
 		"With converge, a guest that writes faster than its memory can be copied is\n"
-		"stopped for the rest of the copy. These are the primary's.\n"
+		"stopped for the rest of the copy. When its standby is lost it is held with\n"
+		"\"loss hold\", held while \"ftctl monitor\" tells (ask), or goes on alone as soon as\n"
+		"the other host is fenced (solo). These are the primary's.\n"
 		"\n"
 		"On the standby's host, promote says what it does when the primary is lost: it takes\n"
 		"over (auto), it waits for \"ftctl failover\" (manual), or it does that and has\n"
-		"\"ftctl monitor\" tell (ask). It needs the capability CAP_NET_ADMIN.\n",
+		"\"ftctl monitor\" tell (ask).\n"
+		"\n"
+		"With \"fencing required\" this host doesn't go on without the other one before\n"
+		"\"ftctl agent\" has fenced that; \"loss solo\" takes it. To be said on both hosts.\n"
+		"It needs the capability CAP_NET_ADMIN.\n",
 	.run = set_run,
 };

@@ -65,3 +65,41 @@ enum exit_status vm_promote_parse(const struct command *command, const char *val
 
 	return parse(command, "promote", value, ways, "auto, manual, ask", promote);
 }
+
+/**
+ * vm_loss_parse() - read what stands behind "loss"
+ * @command: whose usage to show if it makes no sense
+ * @value: what the operator typed
+ * @loss: gets &enum kvmft_vm_loss; 0 before, unless it was said already
+ *
+ * Return: EXIT_OK, or EXIT_USAGE after a complaint
+ */
+enum exit_status vm_loss_parse(const struct command *command, const char *value,
+			       uint32_t *loss)
+{
+	static const struct choice ways[] = {
+		{ "hold", KVMFT_VM_LOSS_HOLD }, { "solo", KVMFT_VM_LOSS_SOLO },
+		{ "ask", KVMFT_VM_LOSS_ASK }, { NULL, 0 },
+	};
+
+	return parse(command, "loss", value, ways, "hold, solo, ask", loss);
+}
+
+/**
+ * vm_fencing_parse() - read what stands behind "fencing"
+ * @command: whose usage to show if it makes no sense
+ * @value: what the operator typed
+ * @fencing: gets &enum kvmft_vm_fencing; 0 before, unless it was said already
+ *
+ * Return: EXIT_OK, or EXIT_USAGE after a complaint
+ */
+enum exit_status vm_fencing_parse(const struct command *command, const char *value,
+				  uint32_t *fencing)
+{
+	static const struct choice ways[] = {
+		{ "none", KVMFT_VM_FENCING_NONE }, { "required", KVMFT_VM_FENCING_REQUIRED },
+		{ NULL, 0 },
+	};
+
+	return parse(command, "fencing", value, ways, "none, required", fencing);
+}

@@ -102,6 +102,14 @@ static void print_name(const struct vm_info *vm, bool *begun, const char *title,
 	printf("%s %s", title, name(vm_number(vm, type), unknown));
 }
 
+/* The same, but for a number that needn't be said. */
+static void print_unless(const struct vm_info *vm, bool *begun, const char *title,
+			 enum kvmft_a_vm type, uint32_t usual, vm_name_fn name)
+{
+	if (vm_number(vm, type) != usual)
+		print_name(vm, begun, title, type, name);
+}
+
 static void print_number(const struct vm_info *vm, bool *begun,
 			 const char *title, enum kvmft_a_vm type)
 {
@@ -139,6 +147,10 @@ static void print_configuration(const struct vm_info *vm)
 
 	print_name(vm, &begun, "mode", KVMFT_A_VM_MODE, vm_mode_name);
 	print_name(vm, &begun, "promote", KVMFT_A_VM_PROMOTE, vm_promote_name);
+	print_unless(vm, &begun, "loss", KVMFT_A_VM_LOSS, KVMFT_VM_LOSS_HOLD, vm_loss_name);
+	print_unless(vm, &begun, "fencing", KVMFT_A_VM_FENCING, KVMFT_VM_FENCING_NONE,
+		     vm_fencing_name);
+	print_name(vm, &begun, "fence", KVMFT_A_VM_FENCE, vm_fence_name);
 	print_number(vm, &begun, "pid", KVMFT_A_VM_PID);
 	print_number(vm, &begun, "vcpus", KVMFT_A_VM_VCPUS);
 	if (vm_has(vm, KVMFT_A_VM_MEMORY)) {
@@ -279,6 +291,9 @@ static void add_json(struct json *json, const struct vm_info *vm)
 	vm_json_number(json, "state_age_ms", vm, KVMFT_A_VM_STATE_AGE);
 	vm_json_name(json, "mode", vm, KVMFT_A_VM_MODE, vm_mode_name);
 	vm_json_name(json, "promote", vm, KVMFT_A_VM_PROMOTE, vm_promote_name);
+	vm_json_name(json, "loss", vm, KVMFT_A_VM_LOSS, vm_loss_name);
+	vm_json_name(json, "fencing", vm, KVMFT_A_VM_FENCING, vm_fencing_name);
+	vm_json_name(json, "fence", vm, KVMFT_A_VM_FENCE, vm_fence_name);
 	vm_json_number(json, "pid", vm, KVMFT_A_VM_PID);
 	vm_json_number(json, "vcpus", vm, KVMFT_A_VM_VCPUS);
 	vm_json_number(json, "memory_bytes", vm, KVMFT_A_VM_MEMORY);
