@@ -22,6 +22,8 @@ static const struct command *const commands[] = {
 	&set_command,
 	&failover_command,
 	&solo_command,
+	&fence_command,
+	&agent_command,
 	&monitor_command,
 	NULL
 };

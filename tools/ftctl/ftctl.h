@@ -60,6 +60,8 @@ extern const struct command attach_command;
 extern const struct command detach_command;
 extern const struct command show_command;
 extern const struct command solo_command;
+extern const struct command fence_command;
+extern const struct command agent_command;
 extern const struct command set_command;
 extern const struct command failover_command;
 extern const struct command monitor_command;

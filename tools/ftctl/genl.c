@@ -424,6 +424,37 @@ struct nlmsghdr *genl_begin(struct genl *genl, uint8_t command)
 }
 
 /**
+ * genl_try() - send a request that may well be refused, and wait for the answer
+ * @genl: what genl_open() returned
+ * @request: what genl_begin() returned. It is wiped, also if it fails.
+ * @object: takes each message of the answer; NULL if there must not be any
+ * @data: passed on to @object
+ *
+ * Unless it was carried out, @genl is good for genl_complain() and genl_close()
+ * alone.
+ *
+ * Return: 0 when it was carried out; without a complaint a negative errno of the
+ * kernel, or something else for genl_complain()
+ */
+int genl_try(struct genl *genl, struct nlmsghdr *request, genl_object_fn object, void *data)
+{
+	return exchange(genl, request, object, data);
+}
+
+/**
+ * genl_complain() - tell the operator why a request failed
+ * @genl: what genl_try() got
+ * @err: what that returned
+ */
+void genl_complain(const struct genl *genl, int err)
+{
+	if (err == ANSWER_DISTURBED)
+		complain("the kernel's answer got lost");
+	else
+		complain_about(genl, err);
+}
+
+/**
  * genl_request() - send a request, and wait until it was carried out
  * @genl: what genl_open() returned
  * @request: what genl_begin() returned. It is wiped, also if it fails.
@@ -435,12 +466,10 @@ struct nlmsghdr *genl_begin(struct genl *genl, uint8_t command)
 bool genl_request(struct genl *genl, struct nlmsghdr *request,
 		  genl_object_fn object, void *data)
 {
-	int err = exchange(genl, request, object, data);
+	int err = genl_try(genl, request, object, data);
 
-	if (err == ANSWER_DISTURBED)
-		complain("the kernel's answer got lost");
-	else if (err)
-		complain_about(genl, err);
+	if (err)
+		genl_complain(genl, err);
 	return !err;
 }
 

@@ -5,8 +5,8 @@
  * Contract: only the kernel's answers count, and whatever they are, no function
  * here reads outside of them or waits for long for one that doesn't come (the
  * kernel's own work on a request isn't bounded by us). All but
- * genl_find_family() complain by themselves before they report a failure. No
- * request is left in memory once it was sent.
+ * genl_find_family() and genl_try() complain by themselves before they report a
+ * failure. No request is left in memory once it was sent.
  */
 #ifndef FTCTL_GENL_H
 #define FTCTL_GENL_H
@@ -43,6 +43,8 @@ int genl_find_family(struct genl *genl, const char *name);
 bool genl_dump(struct genl *genl, uint8_t command, genl_object_fn object,
 	       genl_restart_fn restart, void *data);
 struct nlmsghdr *genl_begin(struct genl *genl, uint8_t command);
+int genl_try(struct genl *genl, struct nlmsghdr *request, genl_object_fn object, void *data);
+void genl_complain(const struct genl *genl, int err);
 bool genl_request(struct genl *genl, struct nlmsghdr *request,
 		  genl_object_fn object, void *data);
 bool genl_join(struct genl *genl, const char *group);

@@ -5,18 +5,15 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "ftctl.h"
 #include "genl.h"
 #include "json.h"
+#include "moment.h"
 #include "names.h"
 #include "pair_info.h"
 #include "vm_info.h"
-
-#define NS_PER_SECOND 1000000000ULL
-#define NS_PER_MS 1000000ULL
 
 /**
  * struct watch - what the operator wants to see
@@ -29,26 +26,6 @@ struct watch {
 	char **wanted;
 	int wanted_len;
 };
-
-static uint64_t now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_REALTIME, &time);
-	return time.tv_sec * NS_PER_SECOND + time.tv_nsec;
-}
-
-static void print_time(uint64_t ns)
-{
-	time_t seconds = ns / NS_PER_SECOND;
-	char text[64];
-	struct tm tm;
-
-	if (!localtime_r(&seconds, &tm) ||
-	    !strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm))
-		strcpy(text, "?");
-	printf("%s.%03u ", text, (unsigned int)(ns % NS_PER_SECOND / NS_PER_MS));
-}
 
 static void print_words(const struct pair_info *pair)
 {
@@ -80,7 +57,7 @@ static void print_pair(const struct pair_info *pair, uint32_t event,
 {
 	char unknown[NAME_SIZE];
 
-	print_time(time);
+	moment_print(stdout, time);
 	printf("%s: ", pair_string(pair, KVMFT_A_PAIR_NAME));
 	if (event == KVMFT_PAIR_CHANGED) {
 		print_change(pair);
@@ -117,7 +94,7 @@ static void print_vm(const struct vm_info *vm, uint32_t event, uint64_t time)
 	uint32_t reason = vm_number(vm, KVMFT_A_VM_REASON);
 	char unknown[NAME_SIZE];
 
-	print_time(time);
+	moment_print(stdout, time);
 	printf("vm %s: ", vm_string(vm, KVMFT_A_VM_NAME));
 	if (event != KVMFT_VM_CHANGED || !vm_has(vm, KVMFT_A_VM_STATE)) {
 		fputs(vm_event_name(event, unknown), stdout);
@@ -183,7 +160,7 @@ static bool take_pair_event(const struct nlmsghdr *message,
 	    pair_has(&pair, KVMFT_A_PAIR_STATE_TIME))
 		time = pair_number(&pair, KVMFT_A_PAIR_STATE_TIME);
 	else
-		time = now();
+		time = moment_now();
 
 	if (watch->json)
 		print_pair_json(&pair, event, time);
@@ -205,9 +182,9 @@ static bool take_vm_event(const struct nlmsghdr *message,
 
 	event = vm_number(&vm, KVMFT_A_VM_EVENT);
 	if (watch->json)
-		print_vm_json(&vm, event, now());
+		print_vm_json(&vm, event, moment_now());
 	else
-		print_vm(&vm, event, now());
+		print_vm(&vm, event, moment_now());
 	return true;
 }
 
@@ -236,7 +213,7 @@ static void tell_loss(void *data)
 		json_string(&json, "event", "lost");
 		json_end(&json);
 	} else {
-		print_time(now());
+		moment_print(stdout, moment_now());
 		puts("events were lost");
 	}
 }
