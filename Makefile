@@ -198,6 +198,8 @@ install: tools
 	install -D -m 755 $(BUILD)/tools/ftvmm $(DESTDIR)$(PREFIX)/sbin/ftvmm
 	install -D -m 644 Documentation/man/ftctl.8 $(DESTDIR)$(PREFIX)/share/man/man8/ftctl.8
 	install -D -m 644 Documentation/man/ftvmm.8 $(DESTDIR)$(PREFIX)/share/man/man8/ftvmm.8
+	install -D -m 644 Documentation/man/kvmft-fencing.7 \
+		$(DESTDIR)$(PREFIX)/share/man/man7/kvmft-fencing.7
 	install -D -m 644 tools/ftvmm/ftvmm.bash-completion \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/ftvmm
 	install -D -m 644 tools/ftctl/ftctl.bash-completion \

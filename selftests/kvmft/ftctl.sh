@@ -86,7 +86,8 @@ check_eq "without the module: with --json the complaint stays a text, status 1" 
 for arguments in "pair show" "--json pair show" "pair show alpha" "pair del alpha" \
 		monitor "--json monitor pair alpha" "monitor vm db1" show "--json show" "-s show db1" \
 		"attach db1 pair alpha pid 1" "detach db1" "set db1 mode sync" \
-		"failover db1 --force"; do
+		"failover db1 --force" "set db1 loss hold" "fence db1" "--json fence db1" \
+		"agent --fence true" "--json agent --fence true --once"; do
 	# shellcheck disable=SC2086
 	run $arguments
 	check_eq "without the module: ftctl $arguments says so, and nothing else" \
@@ -229,6 +230,14 @@ touch "$scratch/keys/alpha.key"
 check_eq "completion: a key is a file" "$scratch/keys/alpha.key" \
 	"$(complete ftctl pair add alpha listen x key "$scratch/keys/a")"
 check_eq "completion: a new key, too" "$scratch/keys" "$(complete ftctl genkey "$scratch/k")"
+check_eq "completion: what an agent takes" "--delay --help --once --timeout" \
+	"$(complete ftctl agent "" | sed 's/--fence //')"
+check_eq "completion: and what of it once" "--delay --once" \
+	"$(complete ftctl agent --fence x --timeout 3s -)"
+check_eq "completion: what fences is a file" "$scratch/keys" \
+	"$(complete ftctl agent --fence "$scratch/k")"
+check_eq "completion: how long can't be guessed" "" "$(complete ftctl agent --delay "")"
+check_eq "completion: how long to wait for a fence" --timeout "$(complete ftctl fence db1 "")"
 check_eq "completion: events of pairs" pair "$(complete ftctl monitor p)"
 
 done_testing

@@ -47,7 +47,7 @@ fails()
 
 # --- Command lines that make no sense
 
-for subcommand in attach detach set failover solo; do
+for subcommand in attach detach set failover solo fence; do
 	senseless "$subcommand without a name" "the guest's name is missing" $subcommand
 	senseless "$subcommand with a long name" "the name '$(printf 'a%.0s' {1..64})' is too long" \
 		$subcommand "$(printf 'a%.0s' {1..64})"
@@ -86,7 +86,8 @@ senseless_ceiling G "that is no size; say 512M or 2G"
 senseless_ceiling 0M "nothing could be staged"
 senseless_ceiling 16777216T "that is too much"
 senseless_ceiling 18446744073709551616K "that is too much"
-for keyword in "pair alpha" "pid 1" "vm 3" "role primary" "mode sync" "promote ask" "ceiling 1G"; do
+for keyword in "pair alpha" "pid 1" "vm 3" "role primary" "mode sync" "promote ask" \
+		"loss ask" "fencing none" "ceiling 1G"; do
 	# shellcheck disable=SC2086
 	senseless "${keyword% *} twice" "'${keyword% *}' is there twice" attach db1 $keyword $keyword
 done
@@ -97,10 +98,29 @@ senseless "another mode to set" "'fast' is none of sync, async" set db1 mode fas
 senseless "another way to be promoted" "'never' is none of auto, manual, ask" \
 	set db1 promote never
 senseless "no way to be promoted" "what belongs behind 'promote' is missing" set db1 promote
+senseless "another way to be lost" "'panic' is none of hold, solo, ask" set db1 loss panic
+senseless "no way to be lost" "what belongs behind 'loss' is missing" set db1 loss
+senseless "another way to be fenced" "'maybe' is none of none, required" \
+	attach db1 pair alpha pid 1 fencing maybe
+senseless "no way to be fenced" "what belongs behind 'fencing' is missing" set db1 fencing
+senseless "one thing to set, twice" "'loss' is there twice" set db1 loss hold fencing none loss ask
 senseless "something else to set" "'ceiling' is too much" set db1 ceiling 1G
-senseless "a failover that asks" "the primary can't be asked as yet; to go on without, say on\
- the standby: ftctl failover db1 --force" failover db1
 senseless "a failover of something else" "'-f' is too much" failover db1 -f
+senseless "a fence of something else" "'now' is too much" fence db1 now
+senseless "a fence within no time" "what belongs behind '--timeout' is missing" fence db1 --timeout
+senseless "a fence within a bare number" "--timeout '60': the unit is missing" \
+	fence db1 --timeout 60
+senseless "an agent that can't fence" \
+	"a command that fences the other host is missing; say --fence COMMAND" agent --once
+senseless "an agent that does nothing" "a command that fences the other host is missing" \
+	agent --fence ""
+senseless "an agent with two commands" "'--fence' is there twice" agent --fence a --fence b
+senseless "an agent without a command" "what belongs behind '--fence' is missing" agent --fence
+senseless "an agent in a hurry" "--timeout '0s': no command is so fast" \
+	agent --fence true --timeout 0s
+senseless "an agent that waits for what" "--delay '5': the unit is missing" \
+	agent --fence true --delay 5
+senseless "an agent with something else" "'true' is too much" agent true
 senseless "a monitor without a guest" "what belongs behind 'vm' is missing" monitor vm
 
 # --- Processes, and VMs in there
@@ -173,6 +193,64 @@ for descriptor in $(descriptors); do
 		attach db1 pair nope pid "$vmm" vm "$descriptor"
 done
 
+# --- What is refused, and shown, of a guest that is attached
+
+# shown: what show tells of its policies.
+shown()
+{
+	ftctl --json show db1 | python3 -c '
+import json, sys
+vm, = json.load(sys.stdin)
+print(vm["loss"], vm["fencing"], vm["fence"])' 2>&1
+}
+
+ftctl genkey key
+check "a pair is there" ftctl pair add alpha listen 127.0.0.1:7700 key key
+cp "$KVMFT_BUILD/selftests/flat/flatvmm" .
+./flatvmm --output guest.out --control guest.control >guest.said 2>&1 </dev/null &
+vmm=$!
+vmms+=("$vmm")
+check "a guest is there" wait_until 60 grep -q ready guest.said
+fails "to go on alone without fencing" "the kernel says: Invalid argument: going on alone takes a fence; say\
+ 'fencing required', too" attach db1 pair alpha pid "$vmm" loss solo
+fails "a standby that loses its standby" "the kernel says: Invalid argument: only a primary can lose its\
+ standby; leave it out, or say it on the other host" \
+	attach db1 pair alpha pid "$vmm" role standby loss hold
+check "it is attached" ftctl attach db1 pair alpha pid "$vmm"
+check_eq "what wasn't said is as ever" "hold none None" "$(shown)"
+check_eq "and isn't shown to people" "" "$(ftctl show db1 | grep -oE 'loss|fenc')"
+fails "to set that it goes on alone without fencing" "the kernel says: Operation not permitted: going on alone\
+ takes a fence; with 'loss solo' goes 'fencing required'" set db1 loss solo
+check_eq "that changes nothing" "hold none None" "$(shown)"
+check "to set both" ftctl set db1 loss solo fencing required
+check_eq "both are set" "solo required None" "$(shown)"
+check_has "people see them, too" "$(ftctl show db1)" " loss solo fencing required "
+fails "to end fencing alone" "the kernel says: Operation not permitted: " set db1 fencing none
+check "to end both" ftctl set db1 fencing none loss ask
+check_eq "both are ended" "ask none None" "$(shown)"
+check_has "people see the rest" "$(ftctl show db1)" " loss ask pid "
+fails "a primary isn't promoted" "the kernel says: Operation not supported: " set db1 promote auto
+fails "nothing to fence yet" "the kernel says: Device or resource busy: it hasn't lost the other host" \
+	fence db1
+fails "nobody to fence" "the kernel says: No such file or directory: " fence db2
+run setpriv --reuid=65534 --regid=65534 --clear-groups --bounding-set=-all ftctl agent --fence true
+check_has "an agent that may not answer" "$code $out$err" "1 ftctl: the kernel says: Operation not permitted"
+check "it is let go" ftctl detach db1
+
+ftctl agent --fence true >agent.out 2>agent.err &
+agent=$!
+check "an agent waits" wait_until 20 grep -q "waits for fences" agent.out
+kill -TERM "$agent"
+wait "$agent"
+check_eq "until it is terminated" "0 ends" "$? $(tail -n 1 agent.out | cut -d ' ' -f 3-)$(<agent.err)"
+ftctl --json agent --fence true >agent.out 2>agent.err &
+agent=$!
+check "another one, for programs" wait_until 20 grep -q '^{"event":"ready",' agent.out
+kill -INT "$agent"
+wait "$agent"
+check_eq "until it is interrupted" "0 end" "$? $(tail -n 1 agent.out |
+	python3 -c 'import json, sys; print(json.load(sys.stdin)["event"])')$(<agent.err)"
+
 # --- Words, which are the same in the module
 
 # words FILE: each reason with its name.
@@ -200,7 +278,7 @@ complete()
 		"$KVMFT_ROOT/tools/ftctl/ftctl.bash-completion" "$@" 2>&1 | sort | paste -sd' '
 }
 
-check_eq "completion: what attach takes" "ceiling converge mode pair pid promote role vm" \
+check_eq "completion: what attach takes" "ceiling converge fencing loss mode pair pid promote role vm" \
 	"$(complete ftctl attach db1 "" | sed 's/--wait//' | xargs)"
 check_eq "completion: and to wait" --wait "$(complete ftctl attach db1 pair alpha -)"
 check_eq "completion: nothing twice" "" "$(complete ftctl attach db1 pid 1 pi)"
@@ -208,7 +286,9 @@ check_eq "completion: a role" "primary standby" "$(complete ftctl attach db1 rol
 check_eq "completion: a mode" "async sync" "$(complete ftctl set db1 mode "")"
 check_eq "completion: how to be promoted" "ask auto manual" "$(complete ftctl set db1 promote "")"
 check_eq "completion: what detach takes" --force "$(complete ftctl detach db1 "")"
-check_eq "completion: what set takes" "converge mode promote" "$(complete ftctl set db1 "")"
+check_eq "completion: a way to be lost" "ask hold solo" "$(complete ftctl set db1 loss "")"
+check_eq "completion: a way to be fenced" "none required" "$(complete ftctl attach db1 fencing "")"
+check_eq "completion: what set takes" "converge fencing loss mode promote" "$(complete ftctl set db1 "")"
 check_eq "completion: what failover takes" --force "$(complete ftctl failover db1 "")"
 check_eq "completion: events of guests, too" vm "$(complete ftctl monitor pair alpha v)"
 
