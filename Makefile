@@ -137,7 +137,7 @@ $(BUILD)/selftests/kvmft/%: selftests/kvmft/%.c uapi/linux/kvmft.h $(wildcard se
 		-o $@ $< -Wl,--as-needed $(shell pkg-config --cflags --libs libmnl libnl-genl-3.0)
 
 # The module's pure parts in a program; selftests/wire/shim stands for the kernel.
-wire_unit_src := $(wildcard kmod/wire*.c) kmod/stage.c kmod/pool.c kmod/pageset.c \
+wire_unit_src := $(wildcard kmod/wire*.c) kmod/stage.c kmod/pool.c kmod/pageset.c kmod/histogram.c \
 		 selftests/wire/shim/shim.c $(wildcard selftests/wire/*.c)
 
 $(BUILD)/selftests/wire/unit: $(wire_unit_src) uapi/linux/kvmft.h $(wildcard kmod/*.h \

@@ -10,6 +10,7 @@
 #define round_up(x, y) ((((x) - 1) | ((y) - 1ULL)) + 1)
 #define round_down(x, y) ((x) & ~((y) - 1ULL))
 #define hweight_long(word) ((unsigned int)__builtin_popcountl(word))
+#define fls64(word) ((word) ? 64 - (unsigned int)__builtin_clzll(word) : 0)
 #define __ffs(word) ((unsigned int)__builtin_ctzl(word))
 
 static inline bool test_bit(u64 bit, const unsigned long *map)

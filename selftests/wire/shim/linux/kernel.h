@@ -15,6 +15,11 @@
 	__auto_type b_ = (b); \
 	(void)(&a_ == &b_); \
 	a_ < b_ ? a_ : b_; })
+#define max(a, b) ({ \
+	__auto_type a_ = (a); \
+	__auto_type b_ = (b); \
+	(void)(&a_ == &b_); \
+	a_ > b_ ? a_ : b_; })
 
 /* Counted, so that a test can provoke one and a fuzzer can stop at it. */
 #define WARN_ON_ONCE(condition) ({ \

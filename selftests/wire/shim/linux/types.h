@@ -14,4 +14,6 @@ typedef uint16_t u16;
 typedef uint32_t u32;
 typedef uint64_t u64;
 
+#define U64_MAX UINT64_MAX
+
 #endif /* _SHIM_TYPES_H */
