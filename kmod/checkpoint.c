@@ -182,6 +182,7 @@ void kvmft_checkpoint_done(struct kvmft_sender *sender)
 	if (!primary->closed)
 		WRITE_ONCE(vm->vmm->area->state, KVMFT_AREA_PROTECTED);
 	primary->committed = primary->epoch;
+	vm->committed_at = ktime_get_boottime_ns();
 	WRITE_ONCE(primary->synced, true);
 	primary->solo = false;
 	/* Only another epoch tells the standby that output waits for it from here on. */
@@ -293,7 +294,7 @@ int kvmft_checkpoint_send(struct kvmft_sender *sender)
 	}
 	if (err)
 		return err;
-	kvmft_vm_note(&primary->vm, KVMFT_A_COUNTER_TRANSFER_LAST, ktime_get_ns() - before);
+	kvmft_vm_add_time(&primary->vm, KVMFT_TIME_TRANSFER, ktime_get_ns() - before);
 	kvmft_checkpoint_done(sender);
 	return 0;
 }

@@ -316,6 +316,7 @@ static void standby_commit(struct kvmft_intake *intake)
 	}
 	spin_lock(&standby->vm.lock);
 	standby->torn = false;
+	standby->vm.committed_at = ktime_get_boottime_ns();
 	spin_unlock(&standby->vm.lock);
 	standby->state_len = stage->state_got;
 	standby->applied = 0;
@@ -341,10 +342,13 @@ static void standby_applied(struct kvmft_intake *intake)
 
 	unpin_user_pages_dirty_lock(standby->pinned, standby->pinned_count, true);
 	standby->pinned_count = 0;
-	kvmft_vm_note(vm, KVMFT_A_COUNTER_APPLY_LAST, ktime_get_ns() - standby->applying);
+	kvmft_vm_add_time(vm, KVMFT_TIME_APPLY, ktime_get_ns() - standby->applying);
 	kvmft_vm_count(vm, KVMFT_A_COUNTER_COMMITTED, 1);
 	trace_kvmft_epoch_applied(vm->name, intake->stage.committed_generation,
 				  intake->stage.committed_epoch, standby->applied, 0);
+	spin_lock(&vm->lock);
+	standby->whole = intake->stage.committed_epoch;
+	spin_unlock(&vm->lock);
 	WRITE_ONCE(vm->vmm->area->generation, intake->stage.committed_generation);
 	/* Who reads it finds all of it applied. */
 	smp_store_release(&vm->vmm->area->committed, intake->stage.committed_epoch);

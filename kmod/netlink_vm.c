@@ -59,7 +59,7 @@ const struct nla_policy kvmft_vm_attach_policy[KVMFT_A_VM_MAX + 1] = {
 						KVMFT_VM_FENCING_REQUIRED),
 	[KVMFT_A_VM_FENCE ... KVMFT_A_VM_FENCE_TOKEN] = ANSWER_ONLY,
 	[KVMFT_A_VM_RATE] = { .type = NLA_U64 },
-	[KVMFT_A_VM_EXCHANGE] = ANSWER_ONLY,
+	[KVMFT_A_VM_EXCHANGE ... KVMFT_A_VM_APPLY] = ANSWER_ONLY,
 };
 
 const struct nla_policy kvmft_vm_name_policy[KVMFT_A_VM_MAX + 1] = {
@@ -83,7 +83,7 @@ const struct nla_policy kvmft_vm_set_policy[KVMFT_A_VM_MAX + 1] = {
 						KVMFT_VM_FENCING_REQUIRED),
 	[KVMFT_A_VM_FENCE ... KVMFT_A_VM_FENCE_TOKEN] = ANSWER_ONLY,
 	[KVMFT_A_VM_RATE] = { .type = NLA_U64 },
-	[KVMFT_A_VM_EXCHANGE] = ANSWER_ONLY,
+	[KVMFT_A_VM_EXCHANGE ... KVMFT_A_VM_APPLY] = ANSWER_ONLY,
 };
 
 const struct nla_policy kvmft_vm_answer_policy[KVMFT_A_VM_MAX + 1] = {
@@ -93,7 +93,7 @@ const struct nla_policy kvmft_vm_answer_policy[KVMFT_A_VM_MAX + 1] = {
 					      KVMFT_VM_FENCE_FAILED),
 	[KVMFT_A_VM_FENCE_TOKEN] = { .type = NLA_U64 },
 	[KVMFT_A_VM_RATE] = NOT_HERE,
-	[KVMFT_A_VM_EXCHANGE] = ANSWER_ONLY,
+	[KVMFT_A_VM_EXCHANGE ... KVMFT_A_VM_APPLY] = ANSWER_ONLY,
 };
 
 const struct nla_policy kvmft_vm_force_policy[KVMFT_A_VM_MAX + 1] = {
@@ -209,7 +209,6 @@ static int put_u64(struct sk_buff *skb, int attr, u64 value)
 static int put_counters(struct sk_buff *skb, struct kvmft_vm *vm)
 {
 	struct nlattr *nest = nla_nest_start(skb, KVMFT_A_VM_COUNTERS);
-	u64 value;
 	u32 i;
 
 	if (!nest)
@@ -217,26 +216,50 @@ static int put_counters(struct sk_buff *skb, struct kvmft_vm *vm)
 	for (i = 1; i <= KVMFT_A_COUNTER_MAX; i++) {
 		if (i == KVMFT_A_COUNTER_PAD)
 			continue;
-		if (i == KVMFT_A_COUNTER_PARKED_P50)
-			value = kvmft_vm_percentile(vm, 50);
-		else if (i == KVMFT_A_COUNTER_PARKED_P99)
-			value = kvmft_vm_percentile(vm, 99);
-		else
-			value = atomic64_read(&vm->counters[i]);
-		if (nla_put_u64_64bit(skb, i, value, KVMFT_A_COUNTER_PAD))
+		if (nla_put_u64_64bit(skb, i, kvmft_vm_counter(vm, i),
+				      KVMFT_A_COUNTER_PAD))
 			return -EMSGSIZE;
 	}
 	nla_nest_end(skb, nest);
 	return 0;
 }
 
+static int put_times(struct sk_buff *skb, struct kvmft_vm *vm, int attr,
+		     enum kvmft_vm_time time)
+{
+	struct nlattr *nest = nla_nest_start(skb, attr);
+	struct kvmft_vm_times times;
+
+	kvmft_vm_times(vm, time, &times);
+	if (!nest ||
+	    nla_put_u64_64bit(skb, KVMFT_A_TIMES_SUM, times.sum, KVMFT_A_TIMES_PAD) ||
+	    nla_put_u64_64bit(skb, KVMFT_A_TIMES_LONGEST, times.longest,
+			      KVMFT_A_TIMES_PAD) ||
+	    nla_put(skb, KVMFT_A_TIMES_CLASSES, sizeof(times.classes), times.classes))
+		return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
+/* More than all that an answer has about a guest: numbers, names, words, times. */
+#define VM_MESSAGE_MAX \
+	(nlmsg_total_size(GENL_HDRLEN) + \
+	 (KVMFT_A_VM_MAX + KVMFT_A_COUNTER_MAX) * nla_total_size_64bit(sizeof(u64)) + \
+	 nla_total_size(KVMFT_VM_NAME_MAX + 1) + nla_total_size(KVMFT_PAIR_NAME_MAX + 1) + \
+	 nla_total_size(KVMFT_VERDICT_TEXT) + \
+	 KVMFT_TIMES * (2 * nla_total_size_64bit(sizeof(u64)) + \
+			nla_total_size(sizeof_field(struct kvmft_vm_times, classes))))
+
 static int put_what(struct sk_buff *skb, struct kvmft_vm *vm)
 {
+	s64 committed_age = kvmft_vm_committed_age(vm);
 	struct kvmft_vm_progress progress;
 	struct kvmft_verdict verdict;
 	u32 state, fencing, fence;
 	u64 since, token;
 
+	/* One at a time is what an event's or an answer's buffer must have room for. */
+	BUILD_BUG_ON(VM_MESSAGE_MAX > NLMSG_GOODSIZE);
 	vm->ops->progress(vm, &progress);
 	spin_lock(&vm->lock);
 	state = vm->state;
@@ -271,6 +294,10 @@ static int put_what(struct sk_buff *skb, struct kvmft_vm *vm)
 	    put_u64(skb, KVMFT_A_VM_GENERATION, progress.generation) ||
 	    put_u64(skb, KVMFT_A_VM_EPOCH, progress.epoch) ||
 	    put_u64(skb, KVMFT_A_VM_COMMITTED, progress.committed) ||
+	    (vm->role == KVMFT_VM_STANDBY &&
+	     put_u64(skb, KVMFT_A_VM_APPLIED, progress.applied)) ||
+	    (committed_age >= 0 &&
+	     put_u64(skb, KVMFT_A_VM_COMMITTED_AGE, committed_age)) ||
 	    put_u64(skb, KVMFT_A_VM_COPY_DONE, progress.copy_done) ||
 	    put_u64(skb, KVMFT_A_VM_COPY_TOTAL, progress.copy_total) ||
 	    nla_put_u32(skb, KVMFT_A_VM_COPY_ROUND, progress.copy_round))
@@ -592,7 +619,10 @@ static int put_vm(struct sk_buff *skb, struct kvmft_vm *vm, u32 portid, u32 seq,
 
 	if (!msg)
 		return -EMSGSIZE;
-	if (put_what(skb, vm)) {
+	if (put_what(skb, vm) ||
+	    put_times(skb, vm, KVMFT_A_VM_PARKED, KVMFT_TIME_PARKED) ||
+	    put_times(skb, vm, KVMFT_A_VM_TRANSFER, KVMFT_TIME_TRANSFER) ||
+	    put_times(skb, vm, KVMFT_A_VM_APPLY, KVMFT_TIME_APPLY)) {
 		genlmsg_cancel(skb, msg);
 		return -EMSGSIZE;
 	}

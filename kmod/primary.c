@@ -134,7 +134,7 @@ static void finish(struct kvmft_primary *primary)
 	spin_unlock(&vm->lock);
 	ns = kvmft_park_go(&primary->park);
 	if (ns)
-		kvmft_vm_add_time(vm, ns);
+		kvmft_vm_add_time(vm, KVMFT_TIME_PARKED, ns);
 }
 
 /*
@@ -399,6 +399,7 @@ static void primary_progress(struct kvmft_vm *vm, struct kvmft_vm_progress *prog
 
 	progress->promote = 0;
 	progress->loss = READ_ONCE(primary->loss);
+	progress->applied = 0;
 	progress->tracking = harvest->ring ? KVMFT_VM_RING : KVMFT_VM_LOG;
 	spin_lock(&vm->lock);
 	progress->mode = primary->mode;

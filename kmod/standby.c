@@ -344,6 +344,7 @@ static void standby_progress(struct kvmft_vm *vm, struct kvmft_vm_progress *prog
 	}
 	spin_lock(&vm->lock);
 	progress->promote = standby->promote;
+	progress->applied = standby->whole;
 	progress->copy_done = standby->copied;
 	progress->exchanging = standby->wanted || standby->handed;
 	spin_unlock(&vm->lock);

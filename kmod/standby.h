@@ -65,6 +65,7 @@ enum kvmft_standby_phase {
  * @reason: Why it was promoted; none if somebody has decided it.
  * @loading: The VMM was given its device state; the first vcpu's own.
  * @torn: A full copy has begun and isn't committed: its memory is of no use.
+ * @whole: The last epoch that is applied, all of it.
  * @copied: Bytes of a full copy that were dealt with.
  * @sure: The primary lets nothing out but what is acknowledged here: so much is known only
  *	after an epoch behind the full copy.
@@ -103,6 +104,7 @@ struct kvmft_standby {
 	u32 reason;
 	bool loading;
 	bool torn;
+	u64 whole;
 	u64 copied;
 	bool sure;
 	bool released;

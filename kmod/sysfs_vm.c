@@ -2,7 +2,9 @@
 #include <linux/device.h>
 #include <linux/err.h>
 #include <linux/kernel.h>
+#include <linux/math64.h>
 #include <linux/sysfs.h>
+#include <linux/timekeeping.h>
 
 #include "compat.h"
 #include "fault.h"
@@ -35,6 +37,33 @@ static ssize_t reason_show(struct device *device, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(reason);
 
+static ssize_t why_show(struct device *device, struct device_attribute *attr,
+			char *buffer)
+{
+	struct kvmft_vm *vm = to_vm(device);
+	struct kvmft_verdict verdict;
+
+	spin_lock(&vm->lock);
+	verdict = vm->verdict;
+	spin_unlock(&vm->lock);
+	return sysfs_emit(buffer, "%s\n", verdict.reason ? verdict.text : "");
+}
+static DEVICE_ATTR_RO(why);
+
+static ssize_t state_age_ms_show(struct device *device, struct device_attribute *attr,
+				 char *buffer)
+{
+	struct kvmft_vm *vm = to_vm(device);
+	u64 since;
+
+	spin_lock(&vm->lock);
+	since = vm->since;
+	spin_unlock(&vm->lock);
+	return sysfs_emit(buffer, "%llu\n",
+			  div_u64(ktime_get_boottime_ns() - since, NSEC_PER_MSEC));
+}
+static DEVICE_ATTR_RO(state_age_ms);
+
 static ssize_t role_show(struct device *device, struct device_attribute *attr,
 			 char *buffer)
 {
@@ -59,6 +88,62 @@ static struct kvmft_vm_progress progress_of(struct device *device)
 	return progress;
 }
 
+/* What isn't of this role has no name, and the file is empty. */
+static ssize_t mode_show(struct device *device, struct device_attribute *attr,
+			 char *buffer)
+{
+	static const char *const names[] = {
+		[KVMFT_VM_SYNC] = "sync",
+		[KVMFT_VM_ASYNC] = "async",
+	};
+	u32 mode = progress_of(device).mode;
+
+	return sysfs_emit(buffer, "%s\n", mode ? names[mode] : "");
+}
+static DEVICE_ATTR_RO(mode);
+
+static ssize_t promote_show(struct device *device, struct device_attribute *attr,
+			    char *buffer)
+{
+	static const char *const names[] = {
+		[KVMFT_VM_AUTO] = "auto",
+		[KVMFT_VM_MANUAL] = "manual",
+		[KVMFT_VM_ASK] = "ask",
+	};
+	u32 promote = progress_of(device).promote;
+
+	return sysfs_emit(buffer, "%s\n", promote ? names[promote] : "");
+}
+static DEVICE_ATTR_RO(promote);
+
+static ssize_t tracking_show(struct device *device, struct device_attribute *attr,
+			     char *buffer)
+{
+	return sysfs_emit(buffer, "%s\n",
+			  progress_of(device).tracking == KVMFT_VM_RING ? "ring" : "log");
+}
+static DEVICE_ATTR_RO(tracking);
+
+static ssize_t pid_show(struct device *device, struct device_attribute *attr, char *buffer)
+{
+	return sysfs_emit(buffer, "%d\n", to_vm(device)->pid);
+}
+static DEVICE_ATTR_RO(pid);
+
+static ssize_t vcpus_show(struct device *device, struct device_attribute *attr,
+			  char *buffer)
+{
+	return sysfs_emit(buffer, "%u\n", to_vm(device)->vcpu_count);
+}
+static DEVICE_ATTR_RO(vcpus);
+
+static ssize_t memory_bytes_show(struct device *device, struct device_attribute *attr,
+				 char *buffer)
+{
+	return sysfs_emit(buffer, "%llu\n", to_vm(device)->memory.pages << PAGE_SHIFT);
+}
+static DEVICE_ATTR_RO(memory_bytes);
+
 static ssize_t generation_show(struct device *device,
 			       struct device_attribute *attr, char *buffer)
 {
@@ -79,6 +164,34 @@ static ssize_t committed_show(struct device *device,
 	return sysfs_emit(buffer, "%llu\n", progress_of(device).committed);
 }
 static DEVICE_ATTR_RO(committed);
+
+static ssize_t applied_show(struct device *device,
+			    struct device_attribute *attr, char *buffer)
+{
+	return sysfs_emit(buffer, "%llu\n", progress_of(device).applied);
+}
+static DEVICE_ATTR_RO(applied);
+
+static ssize_t lag_epochs_show(struct device *device,
+			       struct device_attribute *attr, char *buffer)
+{
+	struct kvmft_vm_progress progress = progress_of(device);
+	u64 done = to_vm(device)->role == KVMFT_VM_STANDBY ? progress.applied :
+							      progress.committed;
+
+	/* What is done may have become more since the epoch was looked at. */
+	return sysfs_emit(buffer, "%llu\n", max(progress.epoch, done) - done);
+}
+static DEVICE_ATTR_RO(lag_epochs);
+
+static ssize_t committed_age_ms_show(struct device *device,
+				     struct device_attribute *attr, char *buffer)
+{
+	s64 age = kvmft_vm_committed_age(to_vm(device));
+
+	return age < 0 ? sysfs_emit(buffer, "\n") : sysfs_emit(buffer, "%lld\n", age);
+}
+static DEVICE_ATTR_RO(committed_age_ms);
 
 static ssize_t copy_done_show(struct device *device,
 			      struct device_attribute *attr, char *buffer)
@@ -104,11 +217,22 @@ static DEVICE_ATTR_RO(copy_round);
 static struct attribute *vm_attrs[] = {
 	&dev_attr_state.attr,
 	&dev_attr_reason.attr,
+	&dev_attr_why.attr,
+	&dev_attr_state_age_ms.attr,
 	&dev_attr_role.attr,
 	&dev_attr_pair.attr,
+	&dev_attr_mode.attr,
+	&dev_attr_promote.attr,
+	&dev_attr_tracking.attr,
+	&dev_attr_pid.attr,
+	&dev_attr_vcpus.attr,
+	&dev_attr_memory_bytes.attr,
 	&dev_attr_generation.attr,
 	&dev_attr_epoch.attr,
 	&dev_attr_committed.attr,
+	&dev_attr_applied.attr,
+	&dev_attr_lag_epochs.attr,
+	&dev_attr_committed_age_ms.attr,
 	&dev_attr_copy_done.attr,
 	&dev_attr_copy_total.attr,
 	&dev_attr_copy_round.attr,
@@ -127,17 +251,10 @@ static ssize_t counter_show(struct device *device, struct device_attribute *attr
 	unsigned long counter = (unsigned long)file->var;
 	struct kvmft_vm_progress progress;
 	struct kvmft_vm *vm = to_vm(device);
-	u64 value;
 
 	/* Some are kept elsewhere, and brought here by this. */
 	vm->ops->progress(vm, &progress);
-	if (counter == KVMFT_A_COUNTER_PARKED_P50)
-		value = kvmft_vm_percentile(vm, 50);
-	else if (counter == KVMFT_A_COUNTER_PARKED_P99)
-		value = kvmft_vm_percentile(vm, 99);
-	else
-		value = atomic64_read(&vm->counters[counter]);
-	return sysfs_emit(buffer, "%llu\n", value);
+	return sysfs_emit(buffer, "%llu\n", kvmft_vm_counter(vm, counter));
 }
 
 /* counters/NAME */
@@ -163,8 +280,12 @@ COUNTER_ATTR(parked_p50_ns, KVMFT_A_COUNTER_PARKED_P50);
 COUNTER_ATTR(parked_p99_ns, KVMFT_A_COUNTER_PARKED_P99);
 COUNTER_ATTR(harvest_last_ns, KVMFT_A_COUNTER_HARVEST_LAST);
 COUNTER_ATTR(transfer_last_ns, KVMFT_A_COUNTER_TRANSFER_LAST);
+COUNTER_ATTR(transfer_p50_ns, KVMFT_A_COUNTER_TRANSFER_P50);
+COUNTER_ATTR(transfer_p99_ns, KVMFT_A_COUNTER_TRANSFER_P99);
 COUNTER_ATTR(apply_last_ns, KVMFT_A_COUNTER_APPLY_LAST);
 COUNTER_ATTR(switched_ns, KVMFT_A_COUNTER_SWITCHED);
+COUNTER_ATTR(apply_p50_ns, KVMFT_A_COUNTER_APPLY_P50);
+COUNTER_ATTR(apply_p99_ns, KVMFT_A_COUNTER_APPLY_P99);
 
 static struct attribute *counter_attrs[] = {
 	&counter_begun.attr.attr,
@@ -184,8 +305,12 @@ static struct attribute *counter_attrs[] = {
 	&counter_parked_p99_ns.attr.attr,
 	&counter_harvest_last_ns.attr.attr,
 	&counter_transfer_last_ns.attr.attr,
+	&counter_transfer_p50_ns.attr.attr,
+	&counter_transfer_p99_ns.attr.attr,
 	&counter_apply_last_ns.attr.attr,
 	&counter_switched_ns.attr.attr,
+	&counter_apply_p50_ns.attr.attr,
+	&counter_apply_p99_ns.attr.attr,
 	NULL
 };
 
@@ -194,9 +319,49 @@ static const struct attribute_group counter_group = {
 	.attrs = counter_attrs,
 };
 
+/* A line for each class, all of them always, so that it can be read by position. */
+static ssize_t histogram_show(struct device *device, struct device_attribute *attr,
+			      char *buffer)
+{
+	struct dev_ext_attribute *file =
+		container_of(attr, struct dev_ext_attribute, attr);
+	struct kvmft_vm_times times;
+	int len = 0;
+	u32 i;
+
+	kvmft_vm_times(to_vm(device), (unsigned long)file->var, &times);
+	for (i = 0; i < KVMFT_HISTOGRAM_CLASSES - 1; i++)
+		len += sysfs_emit_at(buffer, len, "%llu %llu\n",
+				     kvmft_histogram_bound(i), times.classes[i]);
+	return len + sysfs_emit_at(buffer, len, "inf %llu\n", times.classes[i]);
+}
+
+/* histograms/NAME */
+#define HISTOGRAM_ATTR(_name, time) \
+static struct dev_ext_attribute histogram_##_name = { \
+	__ATTR(_name, 0444, histogram_show, NULL), (void *)(time) \
+}
+
+HISTOGRAM_ATTR(parked_ns, KVMFT_TIME_PARKED);
+HISTOGRAM_ATTR(transfer_ns, KVMFT_TIME_TRANSFER);
+HISTOGRAM_ATTR(apply_ns, KVMFT_TIME_APPLY);
+
+static struct attribute *histogram_attrs[] = {
+	&histogram_parked_ns.attr.attr,
+	&histogram_transfer_ns.attr.attr,
+	&histogram_apply_ns.attr.attr,
+	NULL
+};
+
+static const struct attribute_group histogram_group = {
+	.name = "histograms",
+	.attrs = histogram_attrs,
+};
+
 static const struct attribute_group *vm_groups[] = {
 	&vm_group,
 	&counter_group,
+	&histogram_group,
 	NULL
 };
 

@@ -454,57 +454,105 @@ void kvmft_vm_retire(struct kvmft_vm *vm)
 	mutex_unlock(&vm->telling);
 }
 
-/* Eight classes for each power of two. */
-static u32 class_of(u64 ns)
-{
-	u32 order;
+static_assert(KVMFT_TIMES_FIRST == 1 << KVMFT_HISTOGRAM_FIRST);
 
-	if (ns < 8)
-		return ns;
-	order = fls64(ns) - 1;
-	return (order - 2) * 8 + ((ns >> (order - 3)) & 7);
-}
-
-static u64 end_of_class(u32 number)
-{
-	if (number < 8)
-		return number;
-	return (8ULL + number % 8 + 1) << (number / 8 - 1);
-}
+/* The counters that are made of each time. */
+static const struct {
+	u32 last;
+	u32 p50;
+	u32 p99;
+} time_counters[KVMFT_TIMES] = {
+	[KVMFT_TIME_PARKED] = {
+		KVMFT_A_COUNTER_PARKED_LAST,
+		KVMFT_A_COUNTER_PARKED_P50,
+		KVMFT_A_COUNTER_PARKED_P99,
+	},
+	[KVMFT_TIME_TRANSFER] = {
+		KVMFT_A_COUNTER_TRANSFER_LAST,
+		KVMFT_A_COUNTER_TRANSFER_P50,
+		KVMFT_A_COUNTER_TRANSFER_P99,
+	},
+	[KVMFT_TIME_APPLY] = {
+		KVMFT_A_COUNTER_APPLY_LAST,
+		KVMFT_A_COUNTER_APPLY_P50,
+		KVMFT_A_COUNTER_APPLY_P99,
+	},
+};
 
 /**
- * kvmft_vm_add_time() - the guest stood still
+ * kvmft_vm_add_time() - something has taken time
  * @vm: the guest
- * @ns: for how long
+ * @time: what
+ * @ns: how much
  */
-void kvmft_vm_add_time(struct kvmft_vm *vm, u64 ns)
+void kvmft_vm_add_time(struct kvmft_vm *vm, enum kvmft_vm_time time, u64 ns)
 {
-	kvmft_vm_note(vm, KVMFT_A_COUNTER_PARKED_LAST, ns);
+	kvmft_vm_note(vm, time_counters[time].last, ns);
 	spin_lock(&vm->lock);
-	vm->parked[class_of(ns)]++;
+	kvmft_histogram_add(&vm->times[time], ns);
 	spin_unlock(&vm->lock);
 }
 
 /**
- * kvmft_vm_percentile() - for how long does the guest stand still?
+ * kvmft_vm_times() - how much time has it taken?
  * @vm: the guest
- * @percent: of how many times
- *
- * Return: ns that so many don't exceed; 0 if there was none
+ * @time: what
+ * @times: result, of one moment
  */
-u64 kvmft_vm_percentile(struct kvmft_vm *vm, u32 percent)
+void kvmft_vm_times(struct kvmft_vm *vm, enum kvmft_vm_time time,
+		    struct kvmft_vm_times *times)
 {
-	u64 total = 0, sum = 0;
+	const struct kvmft_histogram *histogram = &vm->times[time];
+
+	spin_lock(&vm->lock);
+	times->sum = histogram->sum;
+	times->longest = histogram->longest;
+	kvmft_histogram_fold(histogram, times->classes);
+	spin_unlock(&vm->lock);
+}
+
+static u64 percentile(struct kvmft_vm *vm, enum kvmft_vm_time time, u32 percent)
+{
+	u64 ns;
+
+	spin_lock(&vm->lock);
+	ns = kvmft_histogram_percentile(&vm->times[time], percent);
+	spin_unlock(&vm->lock);
+	return ns;
+}
+
+/**
+ * kvmft_vm_counter() - what was counted
+ * @vm: the guest, whose role was just asked for its progress: it brings some of them
+ * @counter: &enum kvmft_a_counter
+ *
+ * Return: the number
+ */
+u64 kvmft_vm_counter(struct kvmft_vm *vm, u32 counter)
+{
 	u32 i;
 
-	spin_lock(&vm->lock);
-	for (i = 0; i < KVMFT_TIME_CLASSES; i++)
-		total += vm->parked[i];
-	for (i = 0; i < KVMFT_TIME_CLASSES && total; i++) {
-		sum += vm->parked[i];
-		if (sum * 100 >= total * percent)
-			break;
+	for (i = 0; i < KVMFT_TIMES; i++) {
+		if (counter == time_counters[i].p50)
+			return percentile(vm, i, 50);
+		if (counter == time_counters[i].p99)
+			return percentile(vm, i, 99);
 	}
+	return atomic64_read(&vm->counters[counter]);
+}
+
+/**
+ * kvmft_vm_committed_age() - how old is what is committed?
+ * @vm: the guest
+ *
+ * Return: ms since an epoch was last committed, or -1 if none was
+ */
+s64 kvmft_vm_committed_age(struct kvmft_vm *vm)
+{
+	u64 at;
+
+	spin_lock(&vm->lock);
+	at = vm->committed_at;
 	spin_unlock(&vm->lock);
-	return total ? end_of_class(i) : 0;
+	return at ? div_u64(ktime_get_boottime_ns() - at, NSEC_PER_MSEC) : -1;
 }

@@ -16,6 +16,7 @@
 #include <linux/spinlock.h>
 #include <net/net_namespace.h>
 
+#include "histogram.h"
 #include "kvmstate.h"
 #include "memory.h"
 #include "reason.h"
@@ -28,8 +29,31 @@ struct kvmft_vmm;
 struct kvmft_wire_header;
 struct workqueue_struct;
 
-/* The classes of a histogram of times: eight for each power of two. */
-#define KVMFT_TIME_CLASSES (64 * 8)
+/**
+ * enum kvmft_vm_time - what takes a guest's time, checkpoint by checkpoint
+ * @KVMFT_TIME_PARKED: It stands still.
+ * @KVMFT_TIME_TRANSFER: Of a primary, from the end of the harvest to the answer.
+ * @KVMFT_TIME_APPLY: Of a standby, an epoch goes to the guest's memory.
+ * @KVMFT_TIMES: How many there are.
+ */
+enum kvmft_vm_time {
+	KVMFT_TIME_PARKED,
+	KVMFT_TIME_TRANSFER,
+	KVMFT_TIME_APPLY,
+	KVMFT_TIMES,
+};
+
+/**
+ * struct kvmft_vm_times - how long it took since the guest was attached, at one moment
+ * @sum: All together, in ns.
+ * @longest: The longest, in ns.
+ * @classes: How many times up to each kvmft_histogram_bound(), and how many more.
+ */
+struct kvmft_vm_times {
+	u64 sum;
+	u64 longest;
+	u64 classes[KVMFT_HISTOGRAM_CLASSES];
+};
 
 /**
  * struct kvmft_vm_progress - what a role knows of itself
@@ -42,6 +66,7 @@ struct workqueue_struct;
  * @generation: Rises with each promotion.
  * @epoch: The last one that was begun.
  * @committed: The last one that was committed.
+ * @applied: Of a standby: the last one that is in the guest's memory.
  * @copy_done: Bytes of the full copy that were dealt with.
  * @copy_total: Bytes that there were.
  * @copy_round: How often it has begun anew.
@@ -56,6 +81,7 @@ struct kvmft_vm_progress {
 	u64 generation;
 	u64 epoch;
 	u64 committed;
+	u64 applied;
 	u64 copy_done;
 	u64 copy_total;
 	u32 copy_round;
@@ -194,7 +220,8 @@ struct kvmft_vm_config {
  * @fence_token: Its number.
  * @elsewhere: The other host was told to run it.
  * @since: When the state was entered, CLOCK_BOOTTIME in ns.
- * @parked: Histogram of times parked.
+ * @committed_at: When an epoch was last committed, CLOCK_BOOTTIME in ns; 0 if none was.
+ * @times: What took how long, by &enum kvmft_vm_time.
  */
 struct kvmft_vm {
 	struct kref ref;
@@ -232,7 +259,8 @@ struct kvmft_vm {
 	u64 fence_token;
 	bool elsewhere;
 	u64 since;
-	u32 parked[KVMFT_TIME_CLASSES];
+	u64 committed_at;
+	struct kvmft_histogram times[KVMFT_TIMES];
 };
 
 int kvmft_vm_init(struct kvmft_vm *vm, const struct kvmft_vm_ops *ops,
@@ -253,8 +281,11 @@ void kvmft_vm_enter(struct kvmft_vm *vm, u32 state, const struct kvmft_verdict *
 void kvmft_vm_tell(struct kvmft_vm *vm, u32 event);
 void kvmft_vm_finish(struct kvmft_vm *vm);
 void kvmft_vm_retire(struct kvmft_vm *vm);
-void kvmft_vm_add_time(struct kvmft_vm *vm, u64 ns);
-u64 kvmft_vm_percentile(struct kvmft_vm *vm, u32 percent);
+void kvmft_vm_add_time(struct kvmft_vm *vm, enum kvmft_vm_time time, u64 ns);
+void kvmft_vm_times(struct kvmft_vm *vm, enum kvmft_vm_time time,
+		    struct kvmft_vm_times *times);
+u64 kvmft_vm_counter(struct kvmft_vm *vm, u32 counter);
+s64 kvmft_vm_committed_age(struct kvmft_vm *vm);
 
 static inline void kvmft_vm_count(struct kvmft_vm *vm, u32 counter, u64 much)
 {

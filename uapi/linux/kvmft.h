@@ -159,6 +159,13 @@ enum kvmft_a_version {
 #define KVMFT_TIMEOUT_DEFAULT 1000
 
 /**
+ * KVMFT_TIMES_FIRST - where the first class of KVMFT_A_TIMES_CLASSES ends, in ns
+ *
+ * Each one that follows ends at twice as much; the last one has no end.
+ */
+#define KVMFT_TIMES_FIRST 1024
+
+/**
  * enum kvmft_pair_role - which end of a pair this host is
  * @KVMFT_PAIR_CONNECT: It connects, and connects again.
  * @KVMFT_PAIR_LISTEN: It listens.
@@ -564,6 +571,13 @@ enum kvmft_vm_event {
  *	all of its memory is copied; 0 for no limit.
  * @KVMFT_A_VM_EXCHANGE: Flag: it is being handed over to the other host, or taken from there, as
  *	KVMFT_CMD_VM_FAILOVER has asked.
+ * @KVMFT_A_VM_APPLIED: u64, of a standby: the last epoch that is in its memory.
+ * @KVMFT_A_VM_COMMITTED_AGE: u64, ms since an epoch was last committed, as of this host;
+ *	missing if none was since it was attached or promoted.
+ * @KVMFT_A_VM_PARKED: Nest of &enum kvmft_a_times, how long the guest stood still. This
+ *	and the next two aren't in events.
+ * @KVMFT_A_VM_TRANSFER: The same, from the end of a harvest to the answer.
+ * @KVMFT_A_VM_APPLY: The same, of a standby, what epochs took to apply.
  * @__KVMFT_A_VM_MAX: Only there to compute the next one.
  * @KVMFT_A_VM_MAX: The highest attribute that this header knows.
  */
@@ -603,6 +617,11 @@ enum kvmft_a_vm {
 	KVMFT_A_VM_FENCE_TOKEN,
 	KVMFT_A_VM_RATE,
 	KVMFT_A_VM_EXCHANGE,
+	KVMFT_A_VM_APPLIED,
+	KVMFT_A_VM_COMMITTED_AGE,
+	KVMFT_A_VM_PARKED,
+	KVMFT_A_VM_TRANSFER,
+	KVMFT_A_VM_APPLY,
 
 	__KVMFT_A_VM_MAX,
 	KVMFT_A_VM_MAX = (__KVMFT_A_VM_MAX - 1)
@@ -643,6 +662,10 @@ enum kvmft_vm_tracking {
  * @KVMFT_A_COUNTER_PAD: Aligns what follows it.
  * @KVMFT_A_COUNTER_SWITCHED: ns from the standstill for a planned switch to the news that
  *	the other host has the guest.
+ * @KVMFT_A_COUNTER_TRANSFER_P50: As KVMFT_A_COUNTER_PARKED_P50, of transfers.
+ * @KVMFT_A_COUNTER_TRANSFER_P99: The same, 99th percentile.
+ * @KVMFT_A_COUNTER_APPLY_P50: As KVMFT_A_COUNTER_PARKED_P50, of applying.
+ * @KVMFT_A_COUNTER_APPLY_P99: The same, 99th percentile.
  * @__KVMFT_A_COUNTER_MAX: Only there to compute the next one.
  * @KVMFT_A_COUNTER_MAX: The highest attribute that this header knows.
  */
@@ -668,9 +691,35 @@ enum kvmft_a_counter {
 	KVMFT_A_COUNTER_APPLY_LAST,
 	KVMFT_A_COUNTER_PAD,
 	KVMFT_A_COUNTER_SWITCHED,
+	KVMFT_A_COUNTER_TRANSFER_P50,
+	KVMFT_A_COUNTER_TRANSFER_P99,
+	KVMFT_A_COUNTER_APPLY_P50,
+	KVMFT_A_COUNTER_APPLY_P99,
 
 	__KVMFT_A_COUNTER_MAX,
 	KVMFT_A_COUNTER_MAX = (__KVMFT_A_COUNTER_MAX - 1)
+};
+
+/**
+ * enum kvmft_a_times - how long something took, since the guest was attached
+ * @KVMFT_A_TIMES_UNSPEC: Unused.
+ * @KVMFT_A_TIMES_SUM: u64, ns, all together.
+ * @KVMFT_A_TIMES_LONGEST: u64, ns, the longest.
+ * @KVMFT_A_TIMES_CLASSES: Binary, a u64 for each class: how many times it took longer than
+ *	the classes before reach, and no longer than this one does. See KVMFT_TIMES_FIRST.
+ * @KVMFT_A_TIMES_PAD: Aligns what follows it.
+ * @__KVMFT_A_TIMES_MAX: Only there to compute the next one.
+ * @KVMFT_A_TIMES_MAX: The highest attribute that this header knows.
+ */
+enum kvmft_a_times {
+	KVMFT_A_TIMES_UNSPEC,
+	KVMFT_A_TIMES_SUM,
+	KVMFT_A_TIMES_LONGEST,
+	KVMFT_A_TIMES_CLASSES,
+	KVMFT_A_TIMES_PAD,
+
+	__KVMFT_A_TIMES_MAX,
+	KVMFT_A_TIMES_MAX = (__KVMFT_A_TIMES_MAX - 1)
 };
 
 /**
