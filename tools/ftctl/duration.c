@@ -121,3 +121,37 @@ const char *duration_age(uint64_t ms, char text[DURATION_SIZE])
 			 s / 3600 % 24);
 	return text;
 }
+
+/**
+ * duration_brief() - write a length of time in five characters
+ * @ns: the time in ns
+ * @text: room for it
+ *
+ * Return: @text
+ */
+const char *duration_brief(uint64_t ns, char text[DURATION_SIZE])
+{
+	static const char *const units[] = { "us", "ms", "s" };
+	double value = ns / 1e3;
+	unsigned int i = 0;
+
+	if (ns < 1000) {
+		snprintf(text, DURATION_SIZE, "%uns", (unsigned int)ns);
+		return text;
+	}
+
+	while (value >= 999.5 && units[i][1]) {
+		value /= 1000;
+		i++;
+	}
+	if (units[i][1] || value < 99.5)
+		snprintf(text, DURATION_SIZE, value < 9.95 ? "%.1f%s" : "%.0f%s", value,
+			 units[i]);
+	else if (value < 60 * 60)
+		snprintf(text, DURATION_SIZE, "%.0fmin", value / 60);
+	else if (value < 100 * 60 * 60)
+		snprintf(text, DURATION_SIZE, "%.0fh", value / 3600);
+	else
+		snprintf(text, DURATION_SIZE, "%.0fd", value / 86400);
+	return text;
+}

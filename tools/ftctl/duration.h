@@ -15,5 +15,6 @@
 const char *duration_parse(const char *text, uint32_t *ms);
 const char *duration_text(uint32_t ms, char text[DURATION_SIZE]);
 const char *duration_age(uint64_t ms, char text[DURATION_SIZE]);
+const char *duration_brief(uint64_t ns, char text[DURATION_SIZE]);
 
 #endif /* FTCTL_DURATION_H */

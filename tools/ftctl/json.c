@@ -118,6 +118,28 @@ void json_close(struct json *json)
 }
 
 /**
+ * json_open_array() - add an array; what is added next is added to that
+ * @json: the object or array
+ * @key: its name; NULL in an array
+ */
+void json_open_array(struct json *json, const char *key)
+{
+	write_key(json, key);
+	json->empty = true;
+	fputc('[', json->out);
+}
+
+/**
+ * json_close_array() - go back to what the array of json_open_array() was added to
+ * @json: the array
+ */
+void json_close_array(struct json *json)
+{
+	fputc(']', json->out);
+	json->empty = false;
+}
+
+/**
  * json_string() - add a string
  * @json: the object or array
  * @key: its name; NULL in an array
@@ -139,6 +161,18 @@ void json_number(struct json *json, const char *key, uint64_t value)
 {
 	write_key(json, key);
 	fprintf(json->out, "%llu", (unsigned long long)value);
+}
+
+/**
+ * json_real() - add a number that isn't whole
+ * @json: the object or array
+ * @key: its name; NULL in an array
+ * @value: the number, which has to be finite; three places of it
+ */
+void json_real(struct json *json, const char *key, double value)
+{
+	write_key(json, key);
+	fprintf(json->out, "%.3f", value);
 }
 
 /**

@@ -5,6 +5,7 @@
 #include "genl.h"
 #include "names.h"
 #include "vm_info.h"
+#include "vm_times.h"
 
 static const struct genl_field fields[KVMFT_A_VM_MAX + 1] = {
 	[KVMFT_A_VM_NAME] = { MNL_TYPE_NUL_STRING, true },
@@ -33,6 +34,11 @@ static const struct genl_field fields[KVMFT_A_VM_MAX + 1] = {
 	[KVMFT_A_VM_COPY_ROUND] = { MNL_TYPE_U32, false },
 	[KVMFT_A_VM_COUNTERS] = { MNL_TYPE_NESTED, false },
 	[KVMFT_A_VM_EVENT] = { MNL_TYPE_U32, false },
+	[KVMFT_A_VM_APPLIED] = { MNL_TYPE_U64, false },
+	[KVMFT_A_VM_COMMITTED_AGE] = { MNL_TYPE_U64, false },
+	[KVMFT_A_VM_PARKED] = { MNL_TYPE_NESTED, false },
+	[KVMFT_A_VM_TRANSFER] = { MNL_TYPE_NESTED, false },
+	[KVMFT_A_VM_APPLY] = { MNL_TYPE_NESTED, false },
 };
 
 static bool parse_counters(struct vm_info *vm)
@@ -73,7 +79,7 @@ bool vm_parse(const struct nlmsghdr *message, uint8_t command,
 		wanted[KVMFT_A_VM_STATE].required = true;
 
 	return genl_parse(message, command, wanted, KVMFT_A_VM_MAX, vm->attrs) &&
-	       parse_counters(vm);
+	       parse_counters(vm) && vm_times_parse(vm);
 }
 
 /**
@@ -139,6 +145,23 @@ bool vm_has_counter(const struct vm_info *vm, enum kvmft_a_counter type)
 uint64_t vm_counter(const struct vm_info *vm, enum kvmft_a_counter type)
 {
 	return vm->counters[type] ? mnl_attr_get_u64(vm->counters[type]) : 0;
+}
+
+/**
+ * vm_lag() - how many epochs aren't where they are going
+ * @vm: what vm_parse() found
+ *
+ * Return: those that were begun and aren't committed; on a standby, those that are
+ * committed and aren't applied
+ */
+uint64_t vm_lag(const struct vm_info *vm)
+{
+	uint64_t epoch = vm_number(vm, KVMFT_A_VM_EPOCH);
+	uint64_t done = vm_number(vm, vm_has(vm, KVMFT_A_VM_APPLIED) ?
+				      KVMFT_A_VM_APPLIED : KVMFT_A_VM_COMMITTED);
+
+	/* The module looked at one after the other. */
+	return epoch > done ? epoch - done : 0;
 }
 
 /**

@@ -15,14 +15,19 @@
 
 #include "json.h"
 
+/* What takes a guest's time; these attributes follow each other. */
+#define VM_TIMES (KVMFT_A_VM_APPLY - KVMFT_A_VM_PARKED + 1)
+
 /**
  * struct vm_info - one answer or event, which the caller keeps
  * @attrs: Its attributes by number; NULL for those that aren't there.
  * @counters: What is in KVMFT_A_VM_COUNTERS, likewise.
+ * @times: What is in KVMFT_A_VM_PARKED and the ones behind it, likewise; see vm_times.h.
  */
 struct vm_info {
 	const struct nlattr *attrs[KVMFT_A_VM_MAX + 1];
 	const struct nlattr *counters[KVMFT_A_COUNTER_MAX + 1];
+	const struct nlattr *times[VM_TIMES][KVMFT_A_TIMES_MAX + 1];
 };
 
 bool vm_parse(const struct nlmsghdr *message, uint8_t command,
@@ -32,6 +37,7 @@ const char *vm_string(const struct vm_info *vm, enum kvmft_a_vm type);
 uint64_t vm_number(const struct vm_info *vm, enum kvmft_a_vm type);
 bool vm_has_counter(const struct vm_info *vm, enum kvmft_a_counter type);
 uint64_t vm_counter(const struct vm_info *vm, enum kvmft_a_counter type);
+uint64_t vm_lag(const struct vm_info *vm);
 
 /* What a number is called; one of names.h. */
 typedef const char *(*vm_name_fn)(uint32_t number, char *unknown);

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "ftctl.h"
 #include "genl.h"
 #include "vm_list.h"
+
+#define NS_PER_SECOND 1000000000ULL
 
 /**
  * vm_list_forget() - free a list
@@ -74,9 +77,16 @@ static bool ask_for_one(struct genl *genl, const char *name,
  */
 bool vm_list_ask(struct genl *genl, const char *name, struct vm_list *list)
 {
+	struct timespec now;
+	bool ok;
+
 	list->first = NULL;
 	list->end = &list->first;
 	if (name)
-		return ask_for_one(genl, name, list);
-	return genl_dump(genl, KVMFT_CMD_VM_GET, remember, forget, list);
+		ok = ask_for_one(genl, name, list);
+	else
+		ok = genl_dump(genl, KVMFT_CMD_VM_GET, remember, forget, list);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	list->time = now.tv_sec * NS_PER_SECOND + now.tv_nsec;
+	return ok;
 }

@@ -5,7 +5,9 @@
 #include "names.h"
 #include "pair_info.h"
 #include "size.h"
+#include "vm_rate.h"
 #include "vm_show.h"
+#include "vm_times.h"
 
 /* Counters as JSON has them, in order. */
 static const struct {
@@ -29,8 +31,12 @@ static const struct {
 	{ KVMFT_A_COUNTER_PARKED_P99, "parked_p99_ns" },
 	{ KVMFT_A_COUNTER_HARVEST_LAST, "harvest_last_ns" },
 	{ KVMFT_A_COUNTER_TRANSFER_LAST, "transfer_last_ns" },
+	{ KVMFT_A_COUNTER_TRANSFER_P50, "transfer_p50_ns" },
+	{ KVMFT_A_COUNTER_TRANSFER_P99, "transfer_p99_ns" },
 	{ KVMFT_A_COUNTER_APPLY_LAST, "apply_last_ns" },
 	{ KVMFT_A_COUNTER_SWITCHED, "switched_ns" },
+	{ KVMFT_A_COUNTER_APPLY_P50, "apply_p50_ns" },
+	{ KVMFT_A_COUNTER_APPLY_P99, "apply_p99_ns" },
 };
 
 /* Counters as people read them: a line each, those of a kind behind each other. */
@@ -65,17 +71,38 @@ static const struct counter_line count_lines[] = {
 	} },
 };
 
-static const struct counter_line time_lines[] = {
-	{ "parked", {
+/* How long the guest stands still is what everybody asks first. */
+static const struct counter_line parked_line = {
+	"parked", {
 		{ KVMFT_A_COUNTER_PARKED_LAST, "last" },
 		{ KVMFT_A_COUNTER_PARKED_P50, "median" },
 		{ KVMFT_A_COUNTER_PARKED_P99, "99%" },
+	}
+};
+
+static const struct counter_line time_lines[] = {
+	{ "harvest", {
+		{ KVMFT_A_COUNTER_HARVEST_LAST, "last" },
 	} },
-	{ "last epoch", {
-		{ KVMFT_A_COUNTER_HARVEST_LAST, "harvest" },
-		{ KVMFT_A_COUNTER_TRANSFER_LAST, "transfer" },
-		{ KVMFT_A_COUNTER_APPLY_LAST, "apply" },
+	{ "transfer", {
+		{ KVMFT_A_COUNTER_TRANSFER_LAST, "last" },
+		{ KVMFT_A_COUNTER_TRANSFER_P50, "median" },
+		{ KVMFT_A_COUNTER_TRANSFER_P99, "99%" },
 	} },
+	{ "apply", {
+		{ KVMFT_A_COUNTER_APPLY_LAST, "last" },
+		{ KVMFT_A_COUNTER_APPLY_P50, "median" },
+		{ KVMFT_A_COUNTER_APPLY_P99, "99%" },
+	} },
+};
+
+static const struct {
+	enum kvmft_a_vm type;
+	const char *name;
+} histograms[VM_TIMES] = {
+	{ KVMFT_A_VM_PARKED, "parked" },
+	{ KVMFT_A_VM_TRANSFER, "transfer" },
+	{ KVMFT_A_VM_APPLY, "apply" },
 };
 
 /* One of the words of a line; the first one stands behind four blanks. */
@@ -164,12 +191,34 @@ static void print_configuration(const struct vm_info *vm)
 
 static void print_epochs(const struct vm_info *vm)
 {
+	char age[DURATION_SIZE];
 	bool begun = false;
 
 	print_number(vm, &begun, "generation", KVMFT_A_VM_GENERATION);
 	print_number(vm, &begun, "epoch", KVMFT_A_VM_EPOCH);
 	print_number(vm, &begun, "committed", KVMFT_A_VM_COMMITTED);
+	print_number(vm, &begun, "applied", KVMFT_A_VM_APPLIED);
+	if (vm_has(vm, KVMFT_A_VM_COMMITTED_AGE)) {
+		begin_word(&begun);
+		printf("lag %llu epoch%s, last commit %s ago",
+		       (unsigned long long)vm_lag(vm), vm_lag(vm) == 1 ? "" : "s",
+		       duration_age(vm_number(vm, KVMFT_A_VM_COMMITTED_AGE), age));
+	}
 	end_line(begun);
+}
+
+/* How fast it is replicated, if there were two looks. */
+static void print_rate(const struct vm_rate *rate)
+{
+	char checkpoints[RATE_SIZE], pages[RATE_SIZE], bytes[RATE_SIZE];
+
+	if (!rate->known)
+		return;
+	printf("    rate: %s checkpoints/s", rate_text(rate->checkpoints, checkpoints));
+	if (rate->sends)
+		printf(", %s pages/s, %s MB/s", rate_text(rate->pages, pages),
+		       rate_text(rate->bytes / 1e6, bytes));
+	printf(" over %.1f s\n", rate->seconds);
 }
 
 /* How far the full copy is, while there is one. */
@@ -229,7 +278,34 @@ static void print_counters(const struct vm_info *vm,
 	end_line(begun);
 }
 
-static void print_text(const struct options *options, const struct vm_info *vm)
+/* The classes that have something, in one line. */
+static void print_histogram(const struct vm_info *vm, size_t number)
+{
+	const char *separator = " up to ";
+	struct vm_times times;
+	unsigned int i;
+
+	if (!vm_times(vm, histograms[number].type, &times) || !times.count)
+		return;
+	printf("    %s %llu times:", histograms[number].name,
+	       (unsigned long long)times.count);
+	for (i = 0; i < times.classes; i++) {
+		uint64_t bound = vm_times_bound(&times, i);
+		uint64_t count = vm_times_count(&times, i);
+		char text[DURATION_SIZE];
+
+		if (!count)
+			continue;
+		printf("%s%s %llu", separator,
+		       bound == UINT64_MAX ? "longer" : duration_brief(bound, text),
+		       (unsigned long long)count);
+		separator = ", ";
+	}
+	putchar('\n');
+}
+
+static void print_text(const struct options *options, const struct vm_info *vm,
+		       const struct vm_rate *rate)
 {
 	size_t i;
 
@@ -238,6 +314,8 @@ static void print_text(const struct options *options, const struct vm_info *vm)
 	print_configuration(vm);
 	print_epochs(vm);
 	print_copy(vm);
+	print_rate(rate);
+	print_counters(vm, &parked_line, true);
 	if (!options->stats)
 		return;
 
@@ -245,6 +323,8 @@ static void print_text(const struct options *options, const struct vm_info *vm)
 		print_counters(vm, &count_lines[i], false);
 	for (i = 0; i < ARRAY_SIZE(time_lines); i++)
 		print_counters(vm, &time_lines[i], true);
+	for (i = 0; i < ARRAY_SIZE(histograms); i++)
+		print_histogram(vm, i);
 }
 
 static void add_copy(struct json *json, const struct vm_info *vm)
@@ -281,8 +361,56 @@ static void add_counters(struct json *json, const struct vm_info *vm)
 	json_close(json);
 }
 
-static void add_json(struct json *json, const struct vm_info *vm)
+static void add_histogram(struct json *json, const struct vm_info *vm, size_t number)
 {
+	struct vm_times times;
+	unsigned int i;
+
+	if (!vm_times(vm, histograms[number].type, &times)) {
+		json_null(json, histograms[number].name);
+		return;
+	}
+
+	json_open(json, histograms[number].name);
+	json_number(json, "count", times.count);
+	json_number(json, "sum_ns", times.sum);
+	json_number(json, "longest_ns", times.longest);
+	json_open_array(json, "classes");
+	for (i = 0; i < times.classes; i++) {
+		uint64_t bound = vm_times_bound(&times, i);
+		uint64_t count = vm_times_count(&times, i);
+
+		if (!count)
+			continue;
+		json_open(json, NULL);
+		if (bound == UINT64_MAX)
+			json_null(json, "up_to_ns");
+		else
+			json_number(json, "up_to_ns", bound);
+		json_number(json, "count", count);
+		json_close(json);
+	}
+	json_close_array(json);
+	json_close(json);
+}
+
+static void add_rate(struct json *json, const struct vm_rate *rate)
+{
+	if (!rate->known) {
+		json_null(json, "rate");
+		return;
+	}
+
+	json_open(json, "rate");
+	vm_json_rate(json, rate);
+	json_close(json);
+}
+
+static void add_json(struct json *json, const struct vm_info *vm,
+		     const struct vm_rate *rate)
+{
+	size_t i;
+
 	json_open(json, NULL);
 	vm_json_string(json, "name", vm, KVMFT_A_VM_NAME);
 	vm_json_name(json, "role", vm, KVMFT_A_VM_ROLE, vm_role_name);
@@ -301,8 +429,16 @@ static void add_json(struct json *json, const struct vm_info *vm)
 	vm_json_number(json, "generation", vm, KVMFT_A_VM_GENERATION);
 	vm_json_number(json, "epoch", vm, KVMFT_A_VM_EPOCH);
 	vm_json_number(json, "committed", vm, KVMFT_A_VM_COMMITTED);
+	vm_json_number(json, "applied", vm, KVMFT_A_VM_APPLIED);
+	json_number(json, "lag_epochs", vm_lag(vm));
+	vm_json_number(json, "committed_age_ms", vm, KVMFT_A_VM_COMMITTED_AGE);
 	add_copy(json, vm);
+	add_rate(json, rate);
 	add_counters(json, vm);
+	json_open(json, "histograms");
+	for (i = 0; i < ARRAY_SIZE(histograms); i++)
+		add_histogram(json, vm, i);
+	json_close(json);
 	json_close(json);
 }
 
@@ -310,19 +446,23 @@ static void add_json(struct json *json, const struct vm_info *vm)
  * vm_show() - print how it is with guests
  * @options: what stands before the subcommand
  * @list: the guests
+ * @before: the same at another time, for rates; or NULL
  */
-void vm_show(const struct options *options, const struct vm_list *list)
+void vm_show(const struct options *options, const struct vm_list *list,
+	     const struct vm_list *before)
 {
+	struct vm_rate rate;
 	const struct vm *vm;
 	struct json json;
 
 	if (options->json)
 		json_begin_array(&json, stdout);
 	for (vm = list->first; vm; vm = vm->next) {
+		vm_rate(before, list, vm, &rate);
 		if (options->json)
-			add_json(&json, &vm->info);
+			add_json(&json, &vm->info, &rate);
 		else
-			print_text(options, &vm->info);
+			print_text(options, &vm->info, &rate);
 	}
 	if (options->json)
 		json_end_array(&json);

@@ -8,6 +8,7 @@
 #include "ftctl.h"
 #include "vm_list.h"
 
-void vm_show(const struct options *options, const struct vm_list *list);
+void vm_show(const struct options *options, const struct vm_list *list,
+	     const struct vm_list *before);
 
 #endif /* FTCTL_VM_SHOW_H */

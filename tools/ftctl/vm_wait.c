@@ -173,7 +173,7 @@ static enum exit_status finish(const struct options *options,
 	}
 
 	if (options->json)
-		vm_show(options, list);
+		vm_show(options, list, NULL);
 	else
 		printf("%s: protected\n", vm_string(vm, KVMFT_A_VM_NAME));
 	return EXIT_OK;
