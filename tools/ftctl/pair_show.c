@@ -1,79 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <stdlib.h>
-#include <string.h>
-
 #include "duration.h"
 #include "genl.h"
 #include "names.h"
-#include "pair_info.h"
+#include "pair_list.h"
 #include "pair_show.h"
-
-/**
- * struct pair - one pair of a list
- * @next: The one that was told after it.
- * @message: A copy of the message.
- * @info: What is in there.
- */
-struct pair {
-	struct pair *next;
-	struct nlmsghdr *message;
-	struct pair_info info;
-};
-
-struct pair_list {
-	struct pair *first;
-	struct pair **end;
-};
-
-static void forget(void *data)
-{
-	struct pair_list *list = data;
-	struct pair *pair;
-
-	while (list->first) {
-		pair = list->first;
-		list->first = pair->next;
-		free(pair->message);
-		free(pair);
-	}
-	list->end = &list->first;
-}
-
-static bool remember(const struct nlmsghdr *message, void *data)
-{
-	struct pair *pair = calloc(1, sizeof(*pair));
-	struct pair_list *list = data;
-
-	if (pair)
-		pair->message = malloc(message->nlmsg_len);
-	if (!pair || !pair->message) {
-		complain("out of memory");
-		free(pair);
-		return false;
-	}
-
-	memcpy(pair->message, message, message->nlmsg_len);
-	*list->end = pair;
-	list->end = &pair->next;
-	return pair_parse(pair->message, KVMFT_CMD_PAIR_GET, &pair->info);
-}
-
-static bool ask_for_one(struct genl *genl, const char *name,
-			struct pair_list *list)
-{
-	struct nlmsghdr *request = genl_begin(genl, KVMFT_CMD_PAIR_GET);
-
-	mnl_attr_put_strz(request, KVMFT_A_PAIR_NAME, name);
-	if (!genl_request(genl, request, remember, list))
-		return false;
-
-	if (!list->first || list->first->next) {
-		complain("the module told about %s pairs instead of one",
-			 list->first ? "several" : "no");
-		return false;
-	}
-	return true;
-}
 
 /* Whether any of the attributes from @type to @last has something to say. */
 static bool has_any(const struct pair_info *pair, enum kvmft_a_pair type,
@@ -255,21 +185,16 @@ static void print_list(const struct options *options,
 enum exit_status pair_show(const struct options *options, const char *name)
 {
 	struct genl *genl = connect_to_module();
-	struct pair_list list = { .end = &list.first };
+	struct pair_list list;
 	bool ok;
 
 	if (!genl)
 		return EXIT_FAILED;
 
-	if (name)
-		ok = ask_for_one(genl, name, &list);
-	else
-		ok = genl_dump(genl, KVMFT_CMD_PAIR_GET, remember, forget,
-			       &list);
+	ok = pair_list_ask(genl, name, &list);
 	genl_close(genl);
-
 	if (ok)
 		print_list(options, &list);
-	forget(&list);
+	pair_list_forget(&list);
 	return ok ? EXIT_OK : EXIT_FAILED;
 }
