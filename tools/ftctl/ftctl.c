@@ -25,6 +25,7 @@ static const struct command *const commands[] = {
 	&fence_command,
 	&agent_command,
 	&monitor_command,
+	&top_command,
 	NULL
 };
 
