@@ -26,6 +26,7 @@ static const struct command *const commands[] = {
 	&agent_command,
 	&monitor_command,
 	&top_command,
+	&metrics_command,
 	NULL
 };
 

@@ -66,6 +66,7 @@ extern const struct command set_command;
 extern const struct command failover_command;
 extern const struct command monitor_command;
 extern const struct command top_command;
+extern const struct command metrics_command;
 
 ATTRIBUTE(format(printf, 1, 2))
 void complain(const char *format, ...);
