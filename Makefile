@@ -197,6 +197,7 @@ install: tools
 	install -D -m 755 $(BUILD)/tools/ftctl $(DESTDIR)$(PREFIX)/sbin/ftctl
 	install -D -m 755 $(BUILD)/tools/ftvmm $(DESTDIR)$(PREFIX)/sbin/ftvmm
 	install -D -m 644 Documentation/man/ftctl.8 $(DESTDIR)$(PREFIX)/share/man/man8/ftctl.8
+	install -D -m 644 Documentation/man/ftctl-show.8 $(DESTDIR)$(PREFIX)/share/man/man8/ftctl-show.8
 	install -D -m 644 Documentation/man/ftvmm.8 $(DESTDIR)$(PREFIX)/share/man/man8/ftvmm.8
 	install -D -m 644 Documentation/man/kvmft-fencing.7 \
 		$(DESTDIR)$(PREFIX)/share/man/man7/kvmft-fencing.7
