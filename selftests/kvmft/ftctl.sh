@@ -87,6 +87,7 @@ for arguments in "pair show" "--json pair show" "pair show alpha" "pair del alph
 		monitor "--json monitor pair alpha" "monitor vm db1" show "--json show" "-s show db1" \
 		"attach db1 pair alpha pid 1" "detach db1" "set db1 mode sync" \
 		"failover db1 --force" "set db1 loss hold" "fence db1" "--json fence db1" \
+		"show over 1s" top "--json top -n 1" metrics \
 		"agent --fence true" "--json agent --fence true --once"; do
 	# shellcheck disable=SC2086
 	run $arguments
@@ -96,7 +97,7 @@ for arguments in "pair show" "--json pair show" "pair show alpha" "pair del alph
 done
 check_eq "without the module: completion knows no pair, and is silent" --help \
 	"$(complete ftctl pair show "")"
-check_eq "without the module: nor a guest" --help "$(complete ftctl show "")"
+check_eq "without the module: nor a guest" --help "$(complete ftctl set "")"
 check "without the module: asking doesn't load it" test ! -e /sys/module/kvmft
 check "the module is there again" insmod "$KVMFT_KO_SHIPPED"
 
@@ -156,7 +157,7 @@ refused "a value for an option without" "can't make sense of option '--json=yes'
 
 # --- Output that can't be written
 
-for arguments in version "-j version" -h -V "help version" "-j pair show"; do
+for arguments in version "-j version" -h -V "help version" "-j pair show" "top -n 1"; do
 	# shellcheck disable=SC2086
 	err=$(ftctl $arguments 2>&1 >/dev/full)
 	check_eq "a full disk is a failure: ftctl $arguments" \
@@ -198,7 +199,9 @@ check_eq "the manual has the reasons of the interface, and no others" \
 	"$(sed -n 's/^\tKVMFT_REASON_\([A-Z_]*\),$/\L\1/p' "$KVMFT_ROOT/uapi/linux/kvmft.h" |
 		tr _ - | sort | xargs)" \
 	"$(sed -n 's/^REASONS //p' <<<"$tags" | tr -d , | xargs -n 1 | sort | xargs)"
-check_has "the manual is for this version" "$(grep '^\.TH ' "$MANUAL")" "\"ftctl $own\""
+for page in "$MANUAL" "${MANUAL%.8}-show.8"; do
+	check_has "${page##*/} is for this version" "$(grep '^\.TH ' "$page")" "\"ftctl $own\""
+done
 
 # --- Completion
 

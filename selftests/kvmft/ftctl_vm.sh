@@ -123,6 +123,45 @@ senseless "an agent that waits for what" "--delay '5': the unit is missing" \
 senseless "an agent with something else" "'true' is too much" agent true
 senseless "a monitor without a guest" "what belongs behind 'vm' is missing" monitor vm
 
+senseless "rates over nothing" "what belongs behind 'over' is missing" show db1 over
+senseless "rates over no time" "over '0s': nothing happens in no time" show over 0s
+senseless "rates without a unit" "over '5': the unit is missing" show db1 over 5
+senseless "rates of too much" "'db2' is too much" show db1 over 5s db2
+for value in 0 -1 1x 1.5 99999999999 ""; do
+	senseless "$value tables" "-n '$value': that is no number of tables" top -n "$value"
+done
+for value in 0 0.09 90ms; do
+	senseless "a table every $value" "-d '$value': that is too often" top -d "$value"
+done
+senseless "a table every 1m" "-d '1m': there is no such unit" top -d 1m
+senseless "a table every nothing" "-d '': that is no time" top -d ""
+senseless "sorted by nothing" "what belongs behind 'sort' is missing" top sort
+senseless "sorted by weight" "sort 'weight': that is none of name, role, state, gen, epoch,\
+ checkpoints, pages, bytes, p50, p99, lag" top sort weight
+senseless "the top of one guest" "'db1' is too much" top db1
+senseless "metrics of one guest" "'db1' is too much" metrics db1
+run ftctl --json metrics
+check_eq "metrics aren't JSON" "2 " "$code $out"
+check_has "metrics aren't JSON: it says what is" "$err" "for JSON say: ftctl --json show"
+
+# --- Without guests
+
+run ftctl metrics
+check_eq "no guests and pairs: no metrics" "0 " "$code $out$err"
+run ftctl top -n 2 -d 0.1 sort lag
+check_eq "no guests: the table is empty" "0 0 guests, 0 protected, by lag
+NAME     ROLE    STATE        GEN   EPOCH  CP/S  PG/S  MB/S   P50   P99   LAG
+
+0 guests, 0 protected, by lag
+NAME     ROLE    STATE        GEN   EPOCH  CP/S  PG/S  MB/S   P50   P99   LAG" "$code $out$err"
+run ftctl --json top -n 2 -d 100ms
+check_eq "no guests: with --json an empty array, each" "0 []
+[]" "$code $out$err"
+run ftctl show over 0.1s
+check_eq "no guests: nothing to show" "0 " "$code $out$err"
+run timeout --preserve-status -s INT 2 ftctl --json top -d 0.2
+check_eq "interrupted, it ends well" "0 []" "$code $(head -n 1 said.out)"
+
 # --- Processes, and VMs in there
 
 # Makes VMs with so many vcpus each, and more descriptors that look similar.
@@ -290,6 +329,12 @@ check_eq "completion: a way to be lost" "ask hold solo" "$(complete ftctl set db
 check_eq "completion: a way to be fenced" "none required" "$(complete ftctl attach db1 fencing "")"
 check_eq "completion: what set takes" "converge fencing loss mode promote" "$(complete ftctl set db1 "")"
 check_eq "completion: what failover takes" --force "$(complete ftctl failover db1 "")"
+check_eq "completion: rates" over "$(complete ftctl show db1 "")"
+check_eq "completion: how often, and by what" "-d -n sort" \
+	"$(complete ftctl top "" | sed 's/--help //')"
+check_eq "completion: by what" "p50 p99 pages" "$(complete ftctl top -n 1 sort p)"
+check_eq "completion: that once" "-d -n" "$(complete ftctl top sort lag "")"
+check_eq "completion: metrics take nothing" --help "$(complete ftctl metrics "")"
 check_eq "completion: events of guests, too" vm "$(complete ftctl monitor pair alpha v)"
 
 done_testing
