@@ -185,6 +185,7 @@ void kvmft_checkpoint_done(struct kvmft_sender *sender)
 	vm->committed_at = ktime_get_boottime_ns();
 	WRITE_ONCE(primary->synced, true);
 	primary->solo = false;
+	WRITE_ONCE(vm->vmm->alone, false);
 	/* Only another epoch tells the standby that output waits for it from here on. */
 	WRITE_ONCE(primary->owed, sender->full);
 	WRITE_ONCE(primary->flying, false);

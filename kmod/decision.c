@@ -284,6 +284,7 @@ int kvmft_primary_alone(struct kvmft_vm *vm)
 		vm->vmm->generation = primary->generation;
 		WRITE_ONCE(vm->vmm->area->generation, primary->generation);
 		primary->solo = true;
+		WRITE_ONCE(vm->vmm->alone, true);
 		kvmft_primary_no_exchange(primary);
 		primary->known = false;
 		primary->owed = false;

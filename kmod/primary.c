@@ -659,7 +659,7 @@ struct kvmft_vm *kvmft_primary_attach(struct kvmft_pair *pair,
 	primary->rate = config->rate;
 	primary->converge = config->converge;
 	primary->generation = max_t(u64, vm->vmm->generation, 1);
-	primary->solo = config->successor_to;
+	primary->solo = vm->state == KVMFT_VM_SOLO;
 	/* Tickets of an attachment before mustn't look like some of this one. */
 	primary->epoch = vm->vmm->epoch;
 	primary->committed = primary->epoch;

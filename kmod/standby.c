@@ -184,6 +184,7 @@ static void run(struct kvmft_standby *standby)
 	if (!standby->closed && standby->phase == KVMFT_STANDBY_DEVICES) {
 		WRITE_ONCE(vm->vmm->area->state, KVMFT_AREA_IDLE);
 		WRITE_ONCE(vm->vmm->waits, false);
+		WRITE_ONCE(vm->vmm->alone, true);
 		WRITE_ONCE(vm->vmm->area->park, 0);
 		kvmft_standby_set_phase(standby, KVMFT_STANDBY_RUN);
 		kvmft_vm_get(vm);

@@ -69,7 +69,11 @@ u32 kvmft_standby_attached(struct kvmft_standby *standby, u64 claim)
 	if (standby->phase != KVMFT_STANDBY_WAIT || standby->handed) {
 		reason = KVMFT_REASON_NO_VM;
 	} else {
-		standby->sure = claim && claim == committed;
+		/*
+		 * A claim alone doesn't make it sure: one that is solo may have lost the answer
+		 * to the first commit, and lets out what it likes.
+		 */
+		standby->sure = standby->sure && claim && claim == committed;
 		standby->ended = false;
 		standby->asked = false;
 		standby->wanted = false;

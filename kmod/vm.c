@@ -217,7 +217,7 @@ int kvmft_vm_init(struct kvmft_vm *vm, const struct kvmft_vm_ops *ops,
 	vm->role = config->role;
 	vm->pid = config->pid;
 	strscpy(vm->name, config->name, sizeof(vm->name));
-	vm->state = config->successor_to ? KVMFT_VM_SOLO : KVMFT_VM_WAITING_PEER;
+	vm->state = KVMFT_VM_WAITING_PEER;
 	vm->fencing = config->fencing;
 	vm->since = ktime_get_boottime_ns();
 
@@ -226,6 +226,8 @@ int kvmft_vm_init(struct kvmft_vm *vm, const struct kvmft_vm_ops *ops,
 	      kvmft_memory_take(&vm->memory, vm->vmm->kvm, verdict);
 	if (err)
 		goto err_disown;
+	if (config->role == KVMFT_VM_PRIMARY && READ_ONCE(vm->vmm->alone))
+		vm->state = KVMFT_VM_SOLO;
 
 	if (vm->vmm->kvm->dirty_ring_size &&
 	    kvm_dirty_log_manual_protect_and_init_set(vm->vmm->kvm)) {

@@ -51,6 +51,8 @@ typedef void (*kvmft_vmm_gone_fn)(struct kvmft_vmm *vmm);
  *	each vcpu.
  * @device_state: Where the device state is: at this offset.
  * @waits: No vcpu may run before the VM was promoted; belongs to those above.
+ * @alone: Its guest acts without a standby, in a generation of its own, however often it is
+ *	attached.
  * @condemned: No vcpu may run any more, for good.
  * @epoch: The last that any guest made of it began; belongs to those above.
  * @generation: The last that any guest made of it had; belongs to those above.
@@ -88,6 +90,7 @@ struct kvmft_vmm {
 	u64 windows;
 	u64 device_state;
 	bool waits;
+	bool alone;
 	bool condemned;
 	u64 epoch;
 	u64 generation;
