@@ -59,8 +59,8 @@ enum kvmft_loss {
  *	come when it is attached again.
  * @released: Of a sink: the source lets go of it, it mustn't take over any more. Whether that is
  *	so; false if it is too late. In the control connection's thread; must not wait.
- * @exchange: SWITCH came, with this step, generation and epoch: PREPARE to a source, DONE and CANCEL to
- *	a sink. In the control connection's thread; must not wait. NULL if nobody
+ * @exchange: SWITCH came, with this step, generation and epoch: PREPARE to a source, DONE and
+ *	CANCEL to a sink. In the control connection's thread; must not wait. NULL if nobody
  *	exchanges roles.
  * @about: LAYOUT or CONFIG came: the reason why the connection is to end, or 0. In the
  *	control connection's thread; must not wait. NULL for those that have none.

@@ -230,12 +230,13 @@ static enum kvmft_reason on_switch(struct kvmft_channel *channel,
 {
 	struct kvmft_wire_switch step;
 	enum kvmft_reason reason;
+	bool asks;
 
 	reason = kvmft_wire_get_switch(body, header->body, &step);
 	if (reason)
 		return reason;
-	if (channel->source != (step.step == KVMFT_WIRE_SWITCH_PREPARE) ||
-	    step.step == KVMFT_WIRE_SWITCH_READY)
+	asks = step.step == KVMFT_WIRE_SWITCH_PREPARE;
+	if (channel->source != asks || step.step == KVMFT_WIRE_SWITCH_READY)
 		return KVMFT_REASON_PROTOCOL;
 	if (channel->ops->exchange && READ_ONCE(channel->attached))
 		channel->ops->exchange(channel, step.step, header->generation, header->epoch);
@@ -307,8 +308,8 @@ enum kvmft_reason kvmft_control_frame(struct kvmft_pair *pair,
 		if (channel && header->type == KVMFT_WIRE_SWITCH)
 			reason = on_switch(channel, header, body);
 		else if (channel && channel->ops->about &&
-		    (header->type == KVMFT_WIRE_LAYOUT ||
-		     header->type == KVMFT_WIRE_CONFIG))
+			 (header->type == KVMFT_WIRE_LAYOUT ||
+			  header->type == KVMFT_WIRE_CONFIG))
 			reason = channel->ops->about(channel, header, body);
 		else if (!channel)
 			kvmft_channel_say_detach(pair, header->vm, KVMFT_REASON_NO_VM);

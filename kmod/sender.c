@@ -109,7 +109,8 @@ static bool wants_stillness(struct kvmft_sender *sender)
 static bool something_to_do(struct kvmft_sender *sender)
 {
 	return READ_ONCE(sender->primary->checkpoint) == KVMFT_CHECKPOINT_READY ||
-	       wants_stillness(sender) || kvmft_sender_over(sender) || READ_ONCE(sender->stream->conn->cut);
+	       wants_stillness(sender) || kvmft_sender_over(sender) ||
+	       READ_ONCE(sender->stream->conn->cut);
 }
 
 /* One round of the full copy; 1 when the rest is to be done with a standing guest. */

@@ -34,7 +34,7 @@ senseless()
 	run ftctl "${@:3}"
 	check_eq "$1: status 2, nothing on stdout" "2 " "$code $out"
 	check_has "$1: it says why" "$err" "ftctl: $2"
-	check_has "$1: with the usage" "$err" "usage: ftctl [OPTIONS] $3 "
+	check_has "$1: with the usage" "$err" "usage: ftctl [OPTIONS] $3"
 }
 
 # fails NAME COMPLAINT ARGS...: ftctl fails, with status 1, and says why.

@@ -152,6 +152,7 @@ calls()
 		echo 1 >events/kvmft/kvmft_saved/enable
 		echo 1 >tracing_on'
 	some_epochs 20 >&2
+	# shellcheck disable=SC2016
 	on h1 sh -c '
 		cd /sys/kernel/tracing && echo 0 >tracing_on
 		ls /proc/$(pidof flatvmm)/task && cat trace

@@ -32,6 +32,7 @@ agent()
 			pgrep -x ftctl >/dev/null && exit; sleep 0.05
 		done; exit 1' sh "$2"
 }
+# shellcheck disable=SC2016
 ASK='echo "$KVMFT_GUEST" >/tmp/fence-wanted; until [ -e /tmp/fence-done ]; do sleep 0.1; done'
 
 fence_wanted()

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# needs: hosts=2 timeout=400 breaks
+# needs: hosts=2 timeout=400 breaks either
 #
 # Who goes on: a standby takes over by itself when the VMM or the host of its primary dies,
 # and has a standby itself soon after. A primary that comes back, or that was cut off or

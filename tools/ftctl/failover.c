@@ -76,9 +76,12 @@ static bool await(const struct options *options, struct genl *genl, const char *
 		vm_list_forget(&list);
 		nanosleep(&pause, NULL);
 	}
-	complain(over ? "%s stays where it is: the two hosts have lost each other, or the other one declines; see 'ftctl show %s', and try again" :
-			"%s isn't over after 40 seconds; see 'ftctl show %s' on both hosts",
-		 name, name);
+	if (over)
+		complain("%s stays where it is: the two hosts have lost each other, or the other one declines; see 'ftctl show %s', and try again",
+			 name, name);
+	else
+		complain("%s isn't over after 40 seconds; see 'ftctl show %s' on both hosts",
+			 name, name);
 	return false;
 }
 
