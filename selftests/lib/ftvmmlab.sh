@@ -27,20 +27,7 @@ make_userland()
 # guest_place HOST: a tap on the service network, and all that the VMM needs.
 guest_place()
 {
-	# shellcheck disable=SC2016
-	on "$1" sh -ec '
-		modprobe -a tun bridge
-		mkdir -p /tmp/vmm
-		cp "$1" "$2" "$3" /tmp/vmm
-		ip link show br0 >/dev/null 2>&1 && exit
-		address=$(ip -o -4 addr show dev svc | sed "s/.*inet \([^ ]*\).*/\1/")
-		ip link add br0 type bridge
-		ip addr flush dev svc
-		ip link set svc master br0
-		ip link set br0 up
-		ip addr add "$address" dev br0
-		ip tuntap add tap0 mode tap vnet_hdr
-		ip link set tap0 master br0 up' sh \
+	on "$1" sh "$KVMFT_ROOT/selftests/ftvmm/place" \
 		"$KVMFT_BUILD/tools/ftvmm" "$guest_kernel" "$guest_initrd"
 }
 
@@ -57,22 +44,7 @@ guest_places()
 # ftvmm HOST OPTIONS...: one there, in place of the one before.
 ftvmm()
 {
-	local host=$1
-	shift
-	# shellcheck disable=SC2016
-	on "$host" sh -c '
-		end() { pkill -9 -x ftvmm; while pgrep -x ftvmm >/dev/null; do sleep 0.05; done; }
-		end; cd /tmp/vmm || exit
-		rm -f said status console control
-		setsid sh -c "\"\$@\" >said 2>&1 </dev/null; echo \$? >status" sh \
-			./ftvmm --control control --console file:console "$@" \
-			>/dev/null 2>&1 </dev/null &
-		for n in $(seq 200); do
-			# It answers when all that can be attached is there.
-			./ftvmm ask control status >/dev/null 2>&1 && pgrep -x -o ftvmm && exit
-			sleep 0.1
-		done
-		cat said; exit 1' sh "$@" >"$scratch/vmm_$host"
+	on "$1" sh "$KVMFT_ROOT/selftests/ftvmm/start" "${@:2}" >"$scratch/vmm_$1"
 }
 
 # linux HOST WORD OPTIONS...: a guest there, in place of the one before, that does what
