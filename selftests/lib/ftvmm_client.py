@@ -10,25 +10,27 @@ connection ends; runs until it is killed, otherwise.
 import socket
 import sys
 
+import answers
+
 LATE = 120
 
 
 def main():
     """Asks and asks."""
     address, port, path = sys.argv[1:]
+    judge = answers.Answers(port)
     with open(path, "w", encoding="ascii", buffering=1) as out, \
             socket.create_connection((address, int(port)), timeout=LATE) as sock:
-        answers = sock.makefile("r", encoding="ascii")
-        number = 0
+        lines = sock.makefile("r", encoding="ascii")
         while True:
-            number += 1
-            wanted = f"{number} {port}-line-{number * 7919 % 10007}\n"
-            sock.sendall(wanted.split(" ", 1)[1].encode())
-            answer = answers.readline()
-            if answer != wanted:
-                out.write(f"wrong: {answer!r} for {wanted!r}\n")
+            asked = judge.ask()
+            sock.sendall(asked.encode())
+            answer = lines.readline()
+            complaint = judge.take(answer)
+            if complaint:
+                out.write(f"wrong: {answer!r} for {judge.asked} {asked!r}: {complaint}\n")
                 return 1
-            out.write(wanted)
+            out.write(answer)
 
 
 if __name__ == "__main__":
