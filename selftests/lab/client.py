@@ -185,6 +185,12 @@ class Lab:
         # A byte a character, whatever it is: offsets of the text are the file's.
         return data.decode("latin-1"), offset + len(data)
 
+    def dial(self, address, port, patience):
+        """A TCP connection from the lab's own place in its networks; LabError if there is
+        none within `patience` seconds."""
+        return socket.socket(fileno=self.ask("dial", address=address, port=port,
+                                             patience=patience)["fd"])
+
     def command(self, name, argv, **options):
         """Starts a command in a host."""
         watch = self._connect()

@@ -54,7 +54,9 @@ def set_up():
         _run("ip", "link", "add", f"br-{net}", "type", "bridge",
              "forward_delay", "0", "mcast_snooping", "0")
         _run("ip", "link", "set", f"br-{net}", "up")
-    _run("ip", "addr", "add", f"{address(KEEPER_NR, MGMT)}/24", "dev", f"br-{MGMT}")
+    # The lab's own place: to command the hosts, and to be a client of their guests.
+    for net in MGMT, SVC:
+        _run("ip", "addr", "add", f"{address(KEEPER_NR, net)}/24", "dev", f"br-{net}")
     _run("nft", "-f", "-", stdin=RULES)
 
 
