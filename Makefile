@@ -13,6 +13,7 @@ V	?= 0
 SEED	?=
 ROUNDS	?= 10
 SECONDS	?= 600
+FAST	?=
 MODULE_FLAGS ?=
 
 CFLAGS	?= -O2 -g
@@ -34,7 +35,7 @@ test_all	:= $(test_c:selftests/%.c=$(BUILD)/selftests/%) \
 		   $(test_copied:selftests/%=$(BUILD)/selftests/%)
 
 .PHONY: all module module-faults tools selftests install modules_install clean
-.PHONY: distclean help deps deps-ready linux-source lab lint lint-run check
+.PHONY: distclean help deps deps-ready linux-source lab demo lint lint-run check
 .PHONY: check-run check-long check-long-run check-debug check-debug-run kernels
 .PHONY: module-dir fixture-module fuzz
 
@@ -55,6 +56,8 @@ help:
 	@echo 'make check-long         long tests; goes on where it stopped (SEED=N ROUNDS=N)'
 	@echo 'make fuzz SECONDS=600   fuzz decoders and stage, so long each; goes on where it stopped'
 	@echo 'make lint               checkpatch, sparse, shellcheck, warnings, documentation'
+	@echo 'make demo               a guest that outlives its host, to look at; its timeline as an SVG'
+	@echo '    FAST=1                  with less time to look at it'
 	@echo 'make lab                two hosts with the module loaded, to look around in'
 	@echo 'make clean, distclean   remove what was built; what is cached, too'
 
@@ -243,6 +246,10 @@ lint-run: tools selftests
 lab: deps-ready
 	@$(MAKE) --no-print-directory KERNELS='$(firstword $(KERNELS))' kernels tools selftests
 	@scripts/lab-for-people $(BUILD) $(firstword $(KERNELS))
+
+demo: deps-ready
+	@$(MAKE) --no-print-directory KERNELS='$(firstword $(KERNELS))' kernels tools selftests
+	@demo/run --kernel $(firstword $(KERNELS)) $(if $(filter-out 0,$(FAST)),--fast)
 
 clean:
 	$(if $(filter $(BUILD)/%,$(CURDIR)/),$(error BUILD=$(BUILD) holds the sources; it is not removed))
