@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The picture: one screen of the terminal that shows the story while it goes on."""
 
-import os
+import shutil
 import sys
 import threading
 
@@ -135,7 +135,7 @@ class Picture:
 
     def _draw(self):
         while not self.over.wait(1 / HZ):
-            size = os.get_terminal_size(sys.stdout.fileno())
+            size = shutil.get_terminal_size()
             lines = lines_of(self.story, self.visitor, self.story.now(), self.hint)
             self._put(HOME + "\r\n".join(cut(line, size.columns) + REST_OF_LINE
                                          for line in lines[:size.lines]) + REST_OF_SCREEN)
