@@ -2,9 +2,10 @@
 /*
  * failover - who of two hosts may let a guest's output out, as a model for spin.
  *
- * It has what kmod/role.c, decision.c, sender.c, standby.c, incoming.c, control.c and channel.c
- * do about a guest, with their names. Documentation/design.rst ("The model") says what is
- * abstracted, and selftests/kvmft/model.sh how it is run. By hand:
+ * It has what kmod/role.c, decision.c, sender.c, standby.c, takeover.c, incoming.c, control.c and
+ * channel.c do about a guest, with their names; but for exchange.c and fence.c.
+ * Documentation/design.rst ("The model") says what is abstracted, and selftests/kvmft/model.sh
+ * how it is run. By hand:
  *
  *	spin -a failover.pml && gcc -O2 -DCOLLAPSE -DSAFETY -o pan pan.c && ./pan -m100000
  *
@@ -18,8 +19,8 @@
  * -DORDERS=n   how many things the operator may do that nobody asked for
  * -DOUTPUTS=n  how many outputs the guest makes before the end of all faults
  * -DERRING     the operator says "solo" and "failover --force" without knowing
- * -DBUG_...    something is wrong, and has to be found. BUG_SURE_BY_CLAIM and BUG_CLAIM_LOST are
- *              what spin has found in the code; here they are mended
+ * -DBUG_...    something is wrong, and has to be found. BUG_SURE_BY_CLAIM and BUG_CLAIM_LOST
+ *              were in the code before spin found them
  */
 #include "state.pml"
 
@@ -165,10 +166,11 @@ inline stand_down(final, g)
 	:: (final) && g <= CLAIM(h)
 	:: !(final) && (g != CLAIM(h) || closed[h])
 	:: else ->
-		/* Nobody who lets output out has to stop, but for somebody's word. */
-		assert(!(final) || unvouched || !MAY(h));
-		/* Rivals come from somebody's word; or from that of a host that is off by now. */
-		assert((final) || unvouched || role[o] != PRIMARY);
+		/*
+		 * Nobody who lets output out has to stop, and there are no rivals, but by an
+		 * operator's word, or the last one of a host that is off by now.
+		 */
+		assert(unvouched || role[o] != PRIMARY || ((final) && !MAY(h)));
 		synced[h] = true; solo[h] = false; known[h] = false; lease[h] = false;
 		fenced[h] = (final); rival[h] = !(final); decided[h] = true;
 		if
