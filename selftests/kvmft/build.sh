@@ -70,7 +70,8 @@ check "make install" mk install DESTDIR="$scratch/dest" PREFIX=/usr
 check_eq "what it installs" "usr/include/linux/kvmft.h usr/sbin/ftctl
 usr/sbin/ftvmm usr/share/bash-completion/completions/ftctl
 usr/share/bash-completion/completions/ftvmm usr/share/man/man7/kvmft-fencing.7
-usr/share/man/man8/ftctl-show.8 usr/share/man/man8/ftctl.8 usr/share/man/man8/ftvmm.8" \
+usr/share/man/man8/ftctl-show.8 usr/share/man/man8/ftctl.8
+usr/share/man/man8/ftvmm.8" \
 	"$(cd "$scratch/dest" && find . -type f -printf '%P\n' | LC_ALL=C sort | paste -sd ' \n')"
 check "make modules_install" mk modules_install KDIR="$kdir" INSTALL_MOD_PATH="$scratch/mods" \
 	DEPMOD=true
