@@ -327,7 +327,7 @@ TEST_F(bound, refuses_hooks_that_cannot_be_meant)
 
 	wrong[0].size = 0;
 	wrong[1].size = sizeof(hook) + 8;
-	wrong[2].flags = KVMFT_HOOK_RING_FULL << 1;
+	wrong[2].flags = KVMFT_HOOK_QUIET << 1;
 	wrong[3].flags = ~0U;
 	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
 		errno = 0;
