@@ -77,7 +77,7 @@ static bool await(const struct options *options, struct genl *genl, const char *
 		nanosleep(&pause, NULL);
 	}
 	if (over)
-		complain("%s stays where it is: the two hosts have lost each other, or the other one declines; see 'ftctl show %s', and try again",
+		complain("%s stays where it is; 'ftctl show %s' may say why; then try again",
 			 name, name);
 	else
 		complain("%s isn't over after 40 seconds; see 'ftctl show %s' on both hosts",
