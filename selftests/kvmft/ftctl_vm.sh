@@ -87,7 +87,7 @@ senseless_ceiling 0M "nothing could be staged"
 senseless_ceiling 16777216T "that is too much"
 senseless_ceiling 18446744073709551616K "that is too much"
 for keyword in "pair alpha" "pid 1" "vm 3" "role primary" "mode sync" "promote ask" \
-		"loss ask" "fencing none" "ceiling 1G"; do
+		"loss ask" "fencing none" "rate 1M" "ceiling 1G"; do
 	# shellcheck disable=SC2086
 	senseless "${keyword% *} twice" "'${keyword% *}' is there twice" attach db1 $keyword $keyword
 done
@@ -104,6 +104,8 @@ senseless "another way to be fenced" "'maybe' is none of none, required" \
 	attach db1 pair alpha pid 1 fencing maybe
 senseless "no way to be fenced" "what belongs behind 'fencing' is missing" set db1 fencing
 senseless "one thing to set, twice" "'loss' is there twice" set db1 loss hold fencing none loss ask
+senseless "a rate that is none" "rate '63K': a copy would take for ever" set db1 rate 63K
+senseless "no rate" "what belongs behind 'rate' is missing" set db1 rate
 senseless "something else to set" "'ceiling' is too much" set db1 ceiling 1G
 senseless "a failover of something else" "'-f' is too much" failover db1 -f
 senseless "a fence of something else" "'now' is too much" fence db1 now

@@ -24,6 +24,7 @@
  * @promote: &enum kvmft_vm_promote, 0 if it wasn't said.
  * @loss: &enum kvmft_vm_loss, 0 if it wasn't said.
  * @fencing: &enum kvmft_vm_fencing, 0 if it wasn't said.
+ * @rate: See vm_rate_parse(), 0 if it wasn't said.
  * @ceiling: In bytes, 0 if it wasn't said.
  * @converge: To stop the guest if its memory can't be copied otherwise.
  * @wait: To wait until it is protected.
@@ -38,6 +39,7 @@ struct new_vm {
 	uint32_t promote;
 	uint32_t loss;
 	uint32_t fencing;
+	uint64_t rate;
 	uint64_t ceiling;
 	bool converge;
 	bool wait;
@@ -127,6 +129,11 @@ static enum exit_status parse_fencing(const char *value, struct new_vm *vm)
 	return vm_fencing_parse(&attach_command, value, &vm->fencing);
 }
 
+static enum exit_status parse_rate(const char *value, struct new_vm *vm)
+{
+	return vm_rate_parse(&attach_command, value, &vm->rate);
+}
+
 static enum exit_status parse_ceiling(const char *value, struct new_vm *vm)
 {
 	const char *wrong;
@@ -158,6 +165,7 @@ static enum exit_status parse_keyword(const char *keyword, const char *value,
 		{ "promote", parse_promote },
 		{ "loss", parse_loss },
 		{ "fencing", parse_fencing },
+		{ "rate", parse_rate },
 		{ "ceiling", parse_ceiling },
 	};
 	size_t i;
@@ -226,6 +234,7 @@ static bool request_vm(struct genl *genl, const struct new_vm *vm,
 		mnl_attr_put_u32(request, KVMFT_A_VM_LOSS, vm->loss);
 	if (vm->fencing)
 		mnl_attr_put_u32(request, KVMFT_A_VM_FENCING, vm->fencing);
+	vm_rate_put(request, vm->rate);
 	if (vm->ceiling)
 		mnl_attr_put_u64(request, KVMFT_A_VM_CEILING, vm->ceiling);
 	if (vm->converge)
@@ -273,7 +282,7 @@ static enum exit_status attach_run(const struct options *options, int argc,
 const struct command attach_command = {
 	.name = "attach",
 	.arguments =
-		"NAME pair PAIR pid PID [vm FD] [role primary|standby] [mode sync|async] [promote auto|manual|ask] [loss hold|solo|ask] [fencing none|required] [ceiling SIZE] [converge] [--wait]",
+		"NAME pair PAIR pid PID [vm FD] [role primary|standby] [mode sync|async] [promote auto|manual|ask] [loss hold|solo|ask] [fencing none|required] [rate SIZE|none] [ceiling SIZE] [converge] [--wait]",
 	.summary = "protect a guest, or make one the standby",
 	.details =
 		"Attaches the VM of the process PID as the guest NAME, which both hosts call\n"

@@ -12,6 +12,7 @@
  * @promote: &enum kvmft_vm_promote, the same.
  * @loss: &enum kvmft_vm_loss, the same.
  * @fencing: &enum kvmft_vm_fencing, the same.
+ * @rate: See vm_rate_parse(), the same.
  * @converge: To stop the guest if its memory can't be copied otherwise.
  */
 struct changes {
@@ -19,6 +20,7 @@ struct changes {
 	uint32_t promote;
 	uint32_t loss;
 	uint32_t fencing;
+	uint64_t rate;
 	bool converge;
 };
 
@@ -37,17 +39,18 @@ static enum exit_status parse_keyword(const char *keyword, const char *value,
 		{ "loss", vm_loss_parse, &changes->loss },
 		{ "fencing", vm_fencing_parse, &changes->fencing },
 	};
+	bool rate = !strcmp(keyword, "rate");
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(keywords); i++) {
-		if (strcmp(keyword, keywords[i].keyword))
-			continue;
-		if (!value)
-			return wrong_usage(&set_command, "what belongs behind '%s' is missing",
-					   keyword);
-		return keywords[i].parse(&set_command, value, keywords[i].number);
-	}
-	return wrong_usage(&set_command, "'%s' is too much", keyword);
+	for (i = 0; i < ARRAY_SIZE(keywords) && strcmp(keyword, keywords[i].keyword); i++)
+		;
+	if (!rate && i == ARRAY_SIZE(keywords))
+		return wrong_usage(&set_command, "'%s' is too much", keyword);
+	if (!value)
+		return wrong_usage(&set_command, "what belongs behind '%s' is missing",
+				   keyword);
+	return rate ? vm_rate_parse(&set_command, value, &changes->rate) :
+		      keywords[i].parse(&set_command, value, keywords[i].number);
 }
 
 static enum exit_status parse(int argc, char **argv, struct changes *changes)
@@ -101,6 +104,7 @@ static enum exit_status set_run(const struct options *options, int argc,
 		mnl_attr_put_u32(request, KVMFT_A_VM_LOSS, changes.loss);
 	if (changes.fencing)
 		mnl_attr_put_u32(request, KVMFT_A_VM_FENCING, changes.fencing);
+	vm_rate_put(request, changes.rate);
 	if (changes.converge)
 		mnl_attr_put(request, KVMFT_A_VM_CONVERGE, 0, NULL);
 	ok = genl_request(genl, request, NULL, NULL);
@@ -111,7 +115,7 @@ static enum exit_status set_run(const struct options *options, int argc,
 const struct command set_command = {
 	.name = "set",
 	.arguments =
-		"NAME [mode sync|async] [converge] [promote auto|manual|ask] [loss hold|solo|ask] [fencing none|required]",
+		"NAME [mode sync|async] [converge] [promote auto|manual|ask] [loss hold|solo|ask] [fencing none|required] [rate SIZE|none]",
 	.summary = "change how a guest is protected",
 	.details =
 		"Changes how the guest NAME is protected, while it is. In mode sync it stands\n"
@@ -119,7 +123,8 @@ const struct command set_command = {
 		"With converge, a guest that writes faster than its memory can be copied is\n"
 		"stopped for the rest of the copy. When its standby is lost it is held with\n"
 		"\"loss hold\", held while \"ftctl monitor\" tells (ask), or goes on alone as soon as\n"
-		"the other host is fenced (solo). These are the primary's.\n"
+		"the other host is fenced (solo). The copy of its memory for a standby takes no\n"
+		"more than rate of the link in a second. These are the primary's.\n"
 		"\n"
 		"On the standby's host, promote says what it does when the primary is lost: it takes\n"
 		"over (auto), it waits for \"ftctl failover\" (manual), or it does that and has\n"

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <libmnl/libmnl.h>
 #include <linux/kvmft.h>
 #include <string.h>
 
+#include "size.h"
 #include "vm_policy.h"
+
+/* Less than that for a copy, in bytes a second, is a mistake. */
+#define VM_RATE_LEAST (64 << 10)
 
 /**
  * struct choice - one of the words that may stand behind a keyword
@@ -102,4 +107,41 @@ enum exit_status vm_fencing_parse(const struct command *command, const char *val
 	};
 
 	return parse(command, "fencing", value, ways, "none, required", fencing);
+}
+
+/**
+ * vm_rate_parse() - read what stands behind "rate"
+ * @command: whose usage to show if it makes no sense
+ * @value: what the operator typed: bytes in a second, or "none"
+ * @rate: gets it, VM_RATE_NONE for no limit; 0 before, unless it was said already
+ *
+ * Return: EXIT_OK, or EXIT_USAGE after a complaint
+ */
+enum exit_status vm_rate_parse(const struct command *command, const char *value,
+			       uint64_t *rate)
+{
+	const char *wrong;
+
+	if (*rate)
+		return wrong_usage(command, "'rate' is there twice");
+	*rate = VM_RATE_NONE;
+	if (!strcmp(value, "none"))
+		return EXIT_OK;
+	wrong = size_parse(value, rate);
+	if (!wrong && *rate < VM_RATE_LEAST)
+		wrong = "a copy would take for ever; 64K is the least";
+	if (wrong)
+		return wrong_usage(command, "rate '%s': %s", value, wrong);
+	return EXIT_OK;
+}
+
+/**
+ * vm_rate_put() - add that to a request
+ * @request: the request
+ * @rate: what vm_rate_parse() gave, 0 to add nothing
+ */
+void vm_rate_put(struct nlmsghdr *request, uint64_t rate)
+{
+	if (rate)
+		mnl_attr_put_u64(request, KVMFT_A_VM_RATE, rate == VM_RATE_NONE ? 0 : rate);
 }

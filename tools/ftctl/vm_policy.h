@@ -9,6 +9,8 @@
 
 #include "ftctl.h"
 
+struct nlmsghdr;
+
 enum exit_status vm_mode_parse(const struct command *command, const char *value,
 			       uint32_t *mode);
 enum exit_status vm_promote_parse(const struct command *command, const char *value,
@@ -17,5 +19,12 @@ enum exit_status vm_loss_parse(const struct command *command, const char *value,
 			       uint32_t *loss);
 enum exit_status vm_fencing_parse(const struct command *command, const char *value,
 				  uint32_t *fencing);
+
+/* Said to be without a limit; for the module that is 0. */
+#define VM_RATE_NONE UINT64_MAX
+
+enum exit_status vm_rate_parse(const struct command *command, const char *value,
+			       uint64_t *rate);
+void vm_rate_put(struct nlmsghdr *request, uint64_t rate);
 
 #endif /* FTCTL_VM_POLICY_H */

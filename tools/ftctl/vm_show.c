@@ -422,6 +422,7 @@ static void add_json(struct json *json, const struct vm_info *vm,
 	vm_json_name(json, "loss", vm, KVMFT_A_VM_LOSS, vm_loss_name);
 	vm_json_name(json, "fencing", vm, KVMFT_A_VM_FENCING, vm_fencing_name);
 	vm_json_name(json, "fence", vm, KVMFT_A_VM_FENCE, vm_fence_name);
+	vm_json_number(json, "rate_limit", vm, KVMFT_A_VM_RATE);
 	vm_json_number(json, "pid", vm, KVMFT_A_VM_PID);
 	vm_json_number(json, "vcpus", vm, KVMFT_A_VM_VCPUS);
 	vm_json_number(json, "memory_bytes", vm, KVMFT_A_VM_MEMORY);
