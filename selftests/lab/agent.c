@@ -425,6 +425,17 @@ static int listen_on(uint16_t port)
 	return sock;
 }
 
+/* One write(2), no stdio: /dev/kmsg can't seek, which dprintf() insists on. */
+static void tell_kernel(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0) {
+		write_all(fd, text, strlen(text));
+		close(fd);
+	}
+}
+
 /*
  * Keeps two VMs open for as long as the host runs, with an APIC that nobody enables and
  * without one. With the first VM that is made and the last that goes KVM rewrites an
@@ -432,7 +443,7 @@ static int listen_on(uint16_t port)
  * its own; and TCG sometimes runs on with the breakpoint that stood there for a
  * moment: the host dies of it.
  */
-static void hold_vm(void)
+static void hold_vm(int ready)
 {
 	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	int with = ioctl(kvm, KVM_CREATE_VM, 0UL);
@@ -442,8 +453,46 @@ static void hold_vm(void)
 	if (with < 0 || without < 0 || ioctl(with, KVM_CREATE_IRQCHIP, 0UL) ||
 	    ioctl(with, KVM_CREATE_VCPU, 0UL) < 0 || ioctl(without, KVM_CREATE_VCPU, 0UL) < 0)
 		_exit(1);
+	if (ready >= 0)
+		close(ready);
 	for (;;)
 		pause();
+}
+
+/* Returns when it is held; without KVM, when that is known. */
+static void begin_hold(void)
+{
+	int ends[2];
+	char nothing;
+
+	if (pipe2(ends, O_CLOEXEC))
+		return;
+	if (!fork()) {
+		close(ends[0]);
+		hold_vm(ends[1]);
+	}
+	close(ends[1]);
+	while (read(ends[0], &nothing, 1) < 0 && errno == EINTR)
+		;
+	close(ends[0]);
+}
+
+/*
+ * A kernel that patches its own code does so in steps, and makes sure that no processor is in
+ * the middle of it; TCG may translate that middle all the same, and keep it. Most patches
+ * are made while the kernel begins, and with the first VM: so only one processor runs by then.
+ */
+static void wake_cpus(void)
+{
+	char path[64];
+	int cpu;
+
+	for (cpu = 1; cpu < CPU_SETSIZE; cpu++) {
+		snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/online", cpu);
+		if (access(path, W_OK))
+			break;
+		tell_kernel(path, "1");
+	}
 }
 
 /*
@@ -464,17 +513,6 @@ static void leave_first_cpu(void)
 		sched_setaffinity(0, sizeof(cpus), &cpus);
 }
 
-/* One write(2), no stdio: /dev/kmsg can't seek, which dprintf() insists on. */
-static void tell_kernel(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd >= 0) {
-		write_all(fd, text, strlen(text));
-		close(fd);
-	}
-}
-
 int main(int argc, char **argv)
 {
 	pid_t console;
@@ -482,9 +520,11 @@ int main(int argc, char **argv)
 
 	/* For tests that had to end the one that this host began with. */
 	if (argc == 2 && !strcmp(argv[1], "hold-vm"))
-		hold_vm();
+		hold_vm(-1);
 
 	signal(SIGPIPE, SIG_IGN);
+	begin_hold();
+	wake_cpus();
 	leave_first_cpu();
 	tell_kernel("/proc/self/oom_score_adj", "-1000");
 	sock = listen_on(AGENT_PORT);
@@ -492,8 +532,6 @@ int main(int argc, char **argv)
 		perror("lab: agent");
 		return 1;
 	}
-	if (!fork())
-		hold_vm();
 	console = spawn_console();
 	tell_kernel("/dev/kmsg", "<5>lab: ready\n");
 	for (;;) {

@@ -79,6 +79,9 @@ class Host:
         # at another address with each start is translated anew with each start.
         # mitigations=off: what they cost on real processors costs more here.
         cmdline = ["console=ttyS0", "loglevel=5", "panic=-1", "norandmaps", "mitigations=off",
+                   # The others come when the kernel has patched itself; see wake_cpus() in agent.c.
+                   # They can't measure a delay in peace then: it is what the TSC says, at 250 Hz.
+                   "maxcpus=1", f"lpj={c['tsc_khz'] * 4}",
                    "tsc=reliable", f"tsc_early_khz={c['tsc_khz']}",
                    f"lab.name={self.name}", f"lab.nr={self.nr}", f"lab.tree={c['tree']}"]
         # Guests must not run on the first one; see leave_first_cpu() in agent.c.
