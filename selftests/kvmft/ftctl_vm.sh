@@ -319,7 +319,7 @@ complete()
 		"$KVMFT_ROOT/tools/ftctl/ftctl.bash-completion" "$@" 2>&1 | sort | paste -sd' '
 }
 
-check_eq "completion: what attach takes" "ceiling converge fencing loss mode pair pid promote role vm" \
+check_eq "completion: what attach takes" "ceiling converge fencing loss mode pair pid promote rate role vm" \
 	"$(complete ftctl attach db1 "" | sed 's/--wait//' | xargs)"
 check_eq "completion: and to wait" --wait "$(complete ftctl attach db1 pair alpha -)"
 check_eq "completion: nothing twice" "" "$(complete ftctl attach db1 pid 1 pi)"
@@ -329,7 +329,8 @@ check_eq "completion: how to be promoted" "ask auto manual" "$(complete ftctl se
 check_eq "completion: what detach takes" --force "$(complete ftctl detach db1 "")"
 check_eq "completion: a way to be lost" "ask hold solo" "$(complete ftctl set db1 loss "")"
 check_eq "completion: a way to be fenced" "none required" "$(complete ftctl attach db1 fencing "")"
-check_eq "completion: what set takes" "converge fencing loss mode promote" "$(complete ftctl set db1 "")"
+check_eq "completion: a rate" none "$(complete ftctl set db1 rate "")"
+check_eq "completion: what set takes" "converge fencing loss mode promote rate" "$(complete ftctl set db1 "")"
 check_eq "completion: what failover takes" --force "$(complete ftctl failover db1 "")"
 check_eq "completion: rates" over "$(complete ftctl show db1 "")"
 check_eq "completion: how often, and by what" "-d -n sort" \
