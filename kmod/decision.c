@@ -142,16 +142,14 @@ void kvmft_primary_lost(struct work_struct *work)
 	struct kvmft_primary *primary =
 		container_of(to_delayed_work(work), struct kvmft_primary, lost);
 	struct kvmft_vm *vm = &primary->vm;
-	bool fences = false, asks = false;
+	bool lost, told, fences, asks;
 
 	spin_lock(&vm->lock);
+	lost = kvmft_primary_has_lost(vm);
 	/* Who may have it by now isn't fenced for that, whatever the policy is. */
-	if (!kvmft_primary_has_lost(vm))
-		asks = false;
-	else if (kvmft_primary_is_told(primary) || primary->loss == KVMFT_VM_LOSS_ASK)
-		asks = true;
-	else if (primary->loss == KVMFT_VM_LOSS_SOLO)
-		fences = kvmft_fence_want(vm);
+	told = kvmft_primary_is_told(primary);
+	asks = lost && (told || primary->loss == KVMFT_VM_LOSS_ASK);
+	fences = lost && !told && primary->loss == KVMFT_VM_LOSS_SOLO && kvmft_fence_want(vm);
 	spin_unlock(&vm->lock);
 	if (fences)
 		kvmft_vm_tell(vm, KVMFT_VM_ASKS_FENCE);

@@ -436,6 +436,18 @@ static int no_such_guest(struct genl_info *info)
 	return -ENOENT;
 }
 
+/* The guest that a request names, with a reference. */
+static int find(struct genl_info *info, struct kvmft_vm **vm)
+{
+	const char *name;
+	int err = read_name(info, &name);
+
+	if (err)
+		return err;
+	*vm = kvmft_vms_find(genl_info_net(info), name);
+	return *vm ? 0 : no_such_guest(info);
+}
+
 int kvmft_vm_detach_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	const char *name;
@@ -459,15 +471,11 @@ int kvmft_vm_detach_doit(struct sk_buff *skb, struct genl_info *info)
 int kvmft_vm_solo_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct kvmft_vm *vm;
-	const char *name;
 	int err;
 
-	err = kvmft_netlink_may_change(skb, info->extack) ?: read_name(info, &name);
+	err = kvmft_netlink_may_change(skb, info->extack) ?: find(info, &vm);
 	if (err)
 		return err;
-	vm = kvmft_vms_find(genl_info_net(info), name);
-	if (!vm)
-		return no_such_guest(info);
 	err = vm->ops->alone ? vm->ops->alone(vm) : -EOPNOTSUPP;
 	if (err == -EOPNOTSUPP)
 		NL_SET_ERR_MSG(info->extack,
@@ -495,15 +503,11 @@ int kvmft_vm_set_doit(struct sk_buff *skb, struct genl_info *info)
 		.rate = limit ? &rate : NULL,
 	};
 	struct kvmft_vm *vm;
-	const char *name;
 	int err;
 
-	err = kvmft_netlink_may_change(skb, info->extack) ?: read_name(info, &name);
+	err = kvmft_netlink_may_change(skb, info->extack) ?: find(info, &vm);
 	if (err)
 		return err;
-	vm = kvmft_vms_find(genl_info_net(info), name);
-	if (!vm)
-		return no_such_guest(info);
 	err = vm->ops->set(vm, &changes);
 	if (err == -EOPNOTSUPP)
 		NL_SET_ERR_MSG(info->extack,
@@ -551,15 +555,11 @@ static int exchange(struct kvmft_vm *vm, struct netlink_ext_ack *extack)
 int kvmft_vm_failover_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct kvmft_vm *vm;
-	const char *name;
 	int err;
 
-	err = kvmft_netlink_may_change(skb, info->extack) ?: read_name(info, &name);
+	err = kvmft_netlink_may_change(skb, info->extack) ?: find(info, &vm);
 	if (err)
 		return err;
-	vm = kvmft_vms_find(genl_info_net(info), name);
-	if (!vm)
-		return no_such_guest(info);
 	err = info->attrs[KVMFT_A_VM_FORCE] ? fail_over(vm, info->extack) :
 					      exchange(vm, info->extack);
 	kvmft_vm_put(vm);
@@ -569,15 +569,11 @@ int kvmft_vm_failover_doit(struct sk_buff *skb, struct genl_info *info)
 int kvmft_vm_fence_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct kvmft_vm *vm;
-	const char *name;
 	int err;
 
-	err = kvmft_netlink_may_change(skb, info->extack) ?: read_name(info, &name);
+	err = kvmft_netlink_may_change(skb, info->extack) ?: find(info, &vm);
 	if (err)
 		return err;
-	vm = kvmft_vms_find(genl_info_net(info), name);
-	if (!vm)
-		return no_such_guest(info);
 	err = kvmft_fence_ask(vm);
 	if (err)
 		NL_SET_ERR_MSG(info->extack,
@@ -634,15 +630,11 @@ int kvmft_vm_get_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct sk_buff *answer;
 	struct kvmft_vm *vm;
-	const char *name;
 	int err;
 
-	err = read_name(info, &name);
+	err = find(info, &vm);
 	if (err)
 		return err;
-	vm = kvmft_vms_find(genl_info_net(info), name);
-	if (!vm)
-		return no_such_guest(info);
 	answer = genlmsg_new(NLMSG_GOODSIZE, GFP_KERNEL);
 	err = answer ? put_vm(answer, vm, info->snd_portid, info->snd_seq, 0) : -ENOMEM;
 	kvmft_vm_put(vm);

@@ -50,7 +50,7 @@ static void tell(const struct options *options, const struct vm_info *vm)
 	}
 }
 
-/* As it is asked for, so it is waited for: here, as whoever asks may be killed. */
+/* The module only begins with it; whether it came to that is looked at here. */
 static bool await(const struct options *options, struct genl *genl, const char *name)
 {
 	const struct timespec pause = { .tv_nsec = POLL_MS * 1000000 };
@@ -60,7 +60,6 @@ static bool await(const struct options *options, struct genl *genl, const char *
 	uint32_t state;
 
 	for (waited = 0; waited < TIMEOUT_MS && !over; waited += POLL_MS) {
-		/* Between two roles there is none, for a moment. */
 		if (!vm_list_ask(genl, name, &list)) {
 			vm_list_forget(&list);
 			return false;
