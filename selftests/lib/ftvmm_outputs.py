@@ -112,8 +112,10 @@ class Epochs:
         self.state = {}         # (generation, epoch): what of its state was seen so far
         self.covered = {}       # output: the first epoch that has it
         self.acked = {}         # (generation, epoch): when
+        self.end = 0            # when the last packet was seen
         streams = {}
         for when, source, target, sequence, payload in segments(path):
+            self.end = when
             if PORT not in (source[1], target[1]) or not payload:
                 continue
             stream = streams.setdefault((source, target), Stream())
@@ -178,8 +180,8 @@ def main():
     for name, left in ("answers", answers(service)), ("blocks", blocks(disk)):
         judged = 0
         for when, output in left:
-            # The disk's log is older than the captures.
-            if not epochs.acked or when < min(epochs.acked.values()):
+            # The disk's log is older than the captures, and younger.
+            if not epochs.acked or not min(epochs.acked.values()) <= when <= epochs.end:
                 continue
             judged += 1
             complaint = epochs.complaint(output, when)
