@@ -243,10 +243,10 @@ static int send_rest(struct kvmft_sender *sender, struct copied *copies, u32 cou
 		return err;
 	kvmft_vm_count(&sender->primary->vm, KVMFT_A_COUNTER_BYTES, state_len);
 	kvmft_stream_totals(stream, &commit);
-	err = kvmft_stream_commit(stream, &commit);
+	err = kvmft_hold(KVMFT_FAULT_EPOCH_SENT) ?: kvmft_stream_commit(stream, &commit);
 	if (!err && kvmft_fault(KVMFT_FAULT_COMMIT_EARLY))
 		permit_early(sender->primary);
-	return err ?: kvmft_stream_wait(stream);
+	return err ?: kvmft_hold(KVMFT_FAULT_EPOCH_AWAITED) ?: kvmft_stream_wait(stream);
 }
 
 /**

@@ -52,6 +52,17 @@ KVMFT_FAULT_POINT(PIN_PAGES, pin_pages)
 KVMFT_FAULT_POINT(RESTORE_STATE, restore_state)
 
 /*
+ * On an epoch's way, where a task can be held: all of it is sent but COMMIT; COMMIT is sent,
+ * and the answer is waited for; on the standby, all of it has come; it is committed, but
+ * not acknowledged; it is acknowledged, but not applied.
+ */
+KVMFT_FAULT_POINT(EPOCH_SENT, epoch_sent)
+KVMFT_FAULT_POINT(EPOCH_AWAITED, epoch_awaited)
+KVMFT_FAULT_POINT(EPOCH_WHOLE, epoch_whole)
+KVMFT_FAULT_POINT(EPOCH_COMMITTED, epoch_committed)
+KVMFT_FAULT_POINT(EPOCH_ACKED, epoch_acked)
+
+/*
  * Where async mode copies what it sends ahead, and what is left when the guest is to go on: an
  * error has it sent by reference, which is wrong, and is noticed.
  */

@@ -260,6 +260,7 @@ static int on_commit(struct kvmft_intake *intake, struct kvmft_conn *conn)
 	}
 	if (reason)
 		return intake_refuse(intake, conn, reason);
+	kvmft_hold(KVMFT_FAULT_EPOCH_WHOLE);
 	if (!intake_commit(intake, conn)) {
 		if (intake->ops->refused)
 			intake->ops->refused(intake);
@@ -272,6 +273,7 @@ static int on_commit(struct kvmft_intake *intake, struct kvmft_conn *conn)
 	 */
 	trace_kvmft_epoch_commit(intake->channel.name, header->generation,
 				 header->epoch, commit.pages, 0);
+	kvmft_hold(KVMFT_FAULT_EPOCH_COMMITTED);
 	ack.stamp = commit.stamp;
 	ack.lease = intake->ops->lease ? intake->ops->lease(intake) : 0;
 	kvmft_wire_put_ack(body, &ack);
@@ -280,6 +282,7 @@ static int on_commit(struct kvmft_intake *intake, struct kvmft_conn *conn)
 	trace_kvmft_epoch_ack(intake->channel.name, header->generation,
 			      header->epoch, commit.pages, 0);
 
+	kvmft_hold(KVMFT_FAULT_EPOCH_ACKED);
 	intake->ops->commit(intake);
 	kvmft_stage_apply(stage, intake->ops->apply, intake);
 	if (intake->ops->applied)
