@@ -279,6 +279,20 @@ static void exec_now(FILE *answer, const char *argument)
 	trouble_exec(!strcmp(argument, "keep"));
 }
 
+/* As a host does that is held up between what permits an output and its device. */
+static void linger(FILE *answer, const char *argument)
+{
+	char *end;
+	unsigned long ms = strtoul(argument, &end, 10);
+
+	if (!*argument || *end || ms > 60000) {
+		refuse(answer, "up to 60000 ms");
+		return;
+	}
+	outbox_linger(ms);
+	done(answer);
+}
+
 /* As a VMM does whose guest was shut down. */
 static void end_now(FILE *answer, const char *argument)
 {
@@ -301,7 +315,7 @@ static const struct {
 	{ "status", status }, { "hash", hash }, { "dump", dump }, { "pause", pause_guest },
 	{ "resume", resume }, { "step", step }, { "dirty", dirty }, { "forget", forget },
 	{ "scribble", scribble }, { "breach", break_promise }, { "slot", slot },
-	{ "unlog", unlog }, { "fork", fork_now }, { "exec", exec_now }, { "end", end_now },
+	{ "unlog", unlog }, { "linger", linger }, { "fork", fork_now }, { "exec", exec_now }, { "end", end_now },
 	{ "quit", quit_now },
 };
 

@@ -12,6 +12,7 @@
  *	scribble SEED	random bytes all over the shared area, from now on
  *	slot add	or remove, or move: memory that the guest doesn't use
  *	unlog		KVM isn't to log writes to the first slot any more
+ *	linger MS	the next output is permitted, and leaves so much later
  *	fork [hook]	a child that lives on with all descriptors, or with the hook's alone
  *	exec [keep]	another program takes this one's place, and the descriptors
  *	quit

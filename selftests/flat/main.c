@@ -183,6 +183,7 @@ static const char usage[] =
 	"flatvmm ask SOCKET COMMAND...     ask one that runs: status, hash, dump FILE, pause,\n"
 	"                                  resume, step, dirty N, forget GPA, quit,\n"
 	"                                  slot add|remove|move, unlog, fork [hook], exec [keep],\n"
+	"                                  linger MS,\n"
 	"                                  breach blob|slot|unlog|vcpu|irqfd|ioeventfd,\n"
 	"                                  scribble SEED [area run rings ioctls unmap close dawdle]\n"
 	"  --guest NAME     counter, counter32, writer, idle, devices, state or dma\n"

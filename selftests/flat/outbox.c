@@ -31,6 +31,7 @@ static struct {
 	u64 head, untold, tail;
 	u64 next, left, loaded, first_loaded, unknown, advanced;
 	int fd;
+	u32 linger_ms;
 	bool answered;
 } outbox = {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
@@ -71,11 +72,21 @@ static bool may_leave(void)
 	return !vmm.area || kvmft_may_leave(vmm.area, ticket, boot_ns());
 }
 
+/* It may leave, and does so late: what becomes of it meanwhile isn't looked at again. */
+static void linger(void)
+{
+	u32 ms = __atomic_exchange_n(&outbox.linger_ms, 0, __ATOMIC_RELAXED);
+
+	if (ms)
+		sleep_us(ms * 1000UL);
+}
+
 static void leave(void)
 {
 	struct entry *entry = entry_at(outbox.head);
 	u64 ticket = entry->ticket;
 
+	linger();
 	if (vmm.options.progress && guest_progress(entry->output.vcpu) != entry->progress)
 		outbox.advanced++;
 	emit(&entry->output);
@@ -183,6 +194,11 @@ void outbox_ticket(u32 vcpu, u64 ticket)
 		leave();
 	pthread_cond_signal(&outbox.changed);
 	pthread_mutex_unlock(&outbox.lock);
+}
+
+void outbox_linger(u32 ms)
+{
+	__atomic_store_n(&outbox.linger_ms, ms, __ATOMIC_RELAXED);
 }
 
 /* What leaves does so with the lock. */

@@ -36,6 +36,9 @@ void outbox_add(u32 vcpu, u32 value);
 #define OUTBOX_LOADED ~0U
 void outbox_ticket(u32 vcpu, u64 ticket);
 
+/* The next one to leave is permitted, and then held up for so long. */
+void outbox_linger(u32 ms);
+
 /* Waits until nothing is on its way out. */
 void outbox_settle(void);
 

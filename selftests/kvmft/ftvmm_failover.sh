@@ -26,29 +26,6 @@ make_key
 check "the pair is up" pair_hosts timeout 4s
 guest_places h1 h2
 
-# is_right NAME PORT: it still runs, so nothing was wrong.
-is_right()
-{
-	# shellcheck disable=SC2016
-	check "$1" on h3 sh -c 'kill -0 "$(cat "/tmp/client$1.pid")"' sh "$2"
-	on h3 sh -c "grep wrong /tmp/client$2; cat /tmp/client$2.said" | sed 's/^/# /'
-}
-
-# in_blocks: all that was answered is in its block.
-# shellcheck disable=SC2317
-in_blocks()
-{
-	on h3 blockdev --flushbufs /dev/vda
-	on h3 python3 -c '
-lines = open("/tmp/client8", encoding="ascii").readlines()
-disk = open("/dev/vda", "rb")
-for number, line in enumerate(lines, 1):
-    disk.seek(number * 4096)
-    if not disk.read(len(line)) == line.encode():
-        raise SystemExit(f"block {number} isn'"'"'t {line}")
-print(len(lines), "blocks")'
-}
-
 # make_files: a file system on the shared disk.
 make_files()
 {

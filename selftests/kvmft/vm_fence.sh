@@ -4,7 +4,8 @@
 #
 # Nobody goes on without the other host before that is fenced, if it is demanded: neither a
 # standby nor a primary; not by time, and not by force. What fences is told by an agent, and
-# here it is power that is taken away.
+# here it is power that is taken away. And what it is good for: an output that is held up
+# after it was permitted leaves when another host has the guest, if that isn't fenced.
 # shellcheck disable=SC2317 # some functions are called through others
 # shellcheck source=../lib/tap.sh
 . "$(dirname "$0")/../lib/tap.sh"
@@ -117,6 +118,47 @@ wait $asked
 check_eq "standby: who has asked is told" 0 $?
 makes_output "standby: it makes output" h2
 check_has "standby: the agent tells" "$(on h2 cat /tmp/agent)" "g"
+on h2 pkill -x ftctl
+"$LAB" heal
+give_power h1
+
+# --- What is held up between the check and the device, as in a host that freezes there
+
+# linger NAME: an output of h1's is, for long enough that h2 goes on meanwhile.
+linger()
+{
+	check_eq "$1: an output is held up" ok "$(ask h1 linger $((TIMEOUT * 4000)))"
+	sleep 0.5
+	check "$1: so nothing leaves" is_quiet h1
+	"$LAB" cut h1 h2 repl
+}
+
+name="held up, without fencing"
+let_go
+end_vmms h1 h2
+both_vmms "${options[@]}"
+check "$name: protected" protect
+on h2 ftctl set g promote auto
+makes_output "$name: it makes output" h1
+linger "$name"
+check "$name: the standby goes on" wait_until 20 guest_is h2 solo
+makes_output "$name: it makes output there" h2
+before=$(lines h1)
+check "$name: it leaves here all the same" wait_until 20 more_lines h1 "$before"
+check_eq "$name: but nothing else does" $((before + 1)) "$(lines h1)"
+check "$name: and here it is quiet" is_quiet h1
+"$LAB" heal
+
+name="held up, with fencing"
+begin "$name"
+agent h2 "$ASK"
+linger "$name"
+check "$name: the agent is asked" wait_until 20 fence_wanted h2
+check_eq "$name: nobody goes on before that is done" waiting-peer "$(guest h2 state)"
+take_power h1 h2
+check "$name: the standby goes on" wait_until 20 guest_is h2 solo
+check_has "$name: and nothing leaves where there is no power" "$("$LAB" status)" "off"
+makes_output "$name: it makes output" h2
 on h2 pkill -x ftctl
 "$LAB" heal
 give_power h1

@@ -82,7 +82,7 @@ for point in "${EPOCH_POINTS[@]}"; do
 		mode=${modes[(n / 2 + n) % 2]}
 		n=$((n + 1))
 		name="$point, $mode, $fault"
-		begin "$name" mode $mode
+		begin "$name" mode "$mode"
 		on h2 ftctl set g promote auto
 		check "$name: it is there" reach_point "$host" "$point"
 		if [[ $fault == vmm ]]; then
@@ -102,7 +102,7 @@ for point in "${EPOCH_POINTS[@]}"; do
 	done
 
 	name="$point, removal"
-	begin "$name" mode ${modes[n / 2 % 2]}
+	begin "$name" mode "${modes[n / 2 % 2]}"
 	on h2 ftctl set g promote auto
 	check "$name: it is there" reach_point "$host" "$point"
 	for side in h1 h2; do

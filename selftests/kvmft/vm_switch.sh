@@ -86,6 +86,41 @@ for mode in sync async; do
 	check_eq "$mode: of the next but one" 3 "$(guest h1 generation)"
 done
 
+# --- How long it stands still for that, by the time of a checkpoint of as many pages
+
+# has_counted HOST COUNTER COUNT: so much more than before.
+# shellcheck disable=SC2317
+has_counted()
+{
+	(( $(counter "$1" "$2") >= $3 ))
+}
+
+# middle NUMBER...: the median.
+middle()
+{
+	printf '%s\n' "$@" | sort -n | sed -n "$((($# + 1) / 2))p"
+}
+
+PAGES=1024
+parked=() switched=()
+for round in 1 2 3; do
+	let_go
+	end_vmms h1 h2
+	both_vmms --guest writer --memory 32M --pages $PAGES --hash
+	check "writer, $round: protected" protect mode sync
+	check "writer, $round: checkpoints are made" wait_until 40 has_counted h1 committed \
+		$(($(counter h1 committed) + 30))
+	parked+=("$(counter h1 parked_p50_ns)")
+	check "writer, $round: handed over" on h1 ftctl failover g
+	switched+=("$(counter h1 switched_ns)")
+	check_eq "writer, $round: its memory is what it was" equal "$(hashes)"
+done
+echo "# parked: ${parked[*]} ns, switched: ${switched[*]} ns"
+checkpoint=$(middle "${parked[@]}")
+pause=$(middle "${switched[@]}")
+check "$((pause / 1000)) us for the exchange, $((checkpoint / 1000)) us for a checkpoint of $PAGES pages" \
+	test "$pause" -gt 0 -a "$pause" -lt $((3 * checkpoint))
+
 # --- It stays where it is
 
 begin "stays"

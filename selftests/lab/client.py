@@ -212,10 +212,11 @@ class Lab:
         raise remote.Lost("no exit status")
 
     @contextlib.contextmanager
-    def capture(self, network, fd):
-        """Captures a network into `fd` while this lasts; then all is in there."""
+    def capture(self, network, fd, host=None):
+        """Captures a network, or what a host sends there, into `fd` while this lasts; then
+        all is in there."""
         with self._connect() as sock:
-            self._exchange(sock, "capture", [fd], {"network": network})
+            self._exchange(sock, "capture", [fd], {"network": network, "host": host})
             try:
                 yield sock
             finally:

@@ -186,11 +186,12 @@ class Keeper:
         net.heal()
         return {}
 
-    def op_capture(self, network, out):
-        """Captures a network into the descriptor that came along, until the
-        asking side hangs up."""
+    def op_capture(self, network, out, host=None):
+        """Captures a network, or what a host sends there, into the descriptor that came
+        along, until the asking side hangs up."""
         try:
-            process = net.capture(self._net(network), out)
+            process = net.capture(self._net(network), out,
+                                  self._host(host).name if host else None)
         finally:
             os.close(out)
         # It listens once it has said so, not when it was started.

@@ -90,12 +90,14 @@ def heal():
     _run("nft", "flush", "set", "bridge", "lab", "cuts")
 
 
-def capture(net, out):
-    """Starts a capture of what crosses a network into the file `out`."""
+def capture(net, out, host=None):
+    """Starts a capture of what crosses a network, or of what a host sends there, into the
+    file `out`."""
+    what = ["-i", tap(host, net), "-Q", "in"] if host else ["-i", f"br-{net}"]
     # "-w -": in a user namespace tcpdump could not give the file away.  No "-p": a
     # bridge shows what it forwards to the promiscuous only.  A large buffer: on a busy
     # machine it isn't its turn for a while, and what is lost looks as if it was never sent.
-    return subprocess.Popen(["tcpdump", "-Z", "root", "-i", f"br-{net}", "-U", "-B", "65536",
+    return subprocess.Popen(["tcpdump", "-Z", "root", *what, "-U", "-B", "65536",
                              "--immediate-mode", "-n", "-w", "-"],
                             stdin=subprocess.DEVNULL, stdout=out,
                             stderr=subprocess.PIPE)

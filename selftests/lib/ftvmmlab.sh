@@ -108,6 +108,14 @@ client()
 		"$guest_address" "$1"
 }
 
+# prober MS: h3 asks the guest as often; how long it had no answer comes to /tmp/gaps there.
+prober()
+{
+	# shellcheck disable=SC2016
+	on h3 sh -c 'setsid python3 -B "$1" "$2" /tmp/gaps "$3" >/tmp/gaps.said 2>&1 </dev/null &' sh \
+		"$KVMFT_ROOT/selftests/lib/ftvmm_probe.py" "$guest_address" "$1"
+}
+
 # answers PORT: how many it has got.
 answers()
 {
@@ -118,6 +126,29 @@ answers()
 more_answers()
 {
 	(( $(answers "$1") > $2 ))
+}
+
+# is_right NAME PORT: it still runs, so nothing was wrong.
+is_right()
+{
+	# shellcheck disable=SC2016
+	check "$1" on h3 sh -c 'kill -0 "$(cat "/tmp/client$1.pid")"' sh "$2"
+	on h3 sh -c "grep wrong /tmp/client$2; cat /tmp/client$2.said" | sed 's/^/# /'
+}
+
+# in_blocks: all that was answered is in its block.
+# shellcheck disable=SC2317
+in_blocks()
+{
+	on h3 blockdev --flushbufs /dev/vda
+	on h3 python3 -c '
+lines = open("/tmp/client8", encoding="ascii").readlines()
+disk = open("/dev/vda", "rb")
+for number, line in enumerate(lines, 1):
+    disk.seek(number * 4096)
+    if not disk.read(len(line)) == line.encode():
+        raise SystemExit(f"block {number} isn'"'"'t {line}")
+print(len(lines), "blocks")'
 }
 
 # goes_on NAME PORT

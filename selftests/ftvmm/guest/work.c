@@ -1,23 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * work - what a test guest's disk is kept busy with.
+ * work - what a test guest is kept busy with.
  *
  *	work burst DEVICE FIRST COUNT	so many writes, handed over at one go
  *	work verify DEVICE FIRST SEED ROUNDS
  *					reads and writes, several at a time, of anything
  *					from a block to 64 KiB; each read is compared with
  *					what was written there last
+ *	work echo PORT			each UDP packet goes back where it came from
  *
- * All of them from block FIRST of the device on.
+ * The first two from block FIRST of the device on.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/aio_abi.h>
+#include <netinet/in.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -164,6 +167,25 @@ static void do_verify(unsigned int seed, long rounds)
 	printf("work: verify ok\n");
 }
 
+ATTRIBUTE(noreturn)
+static void do_echo(unsigned int port)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port) };
+	int sock = socket(AF_INET, SOCK_DGRAM, 0);
+	char packet[2048];
+
+	if (sock < 0 || bind(sock, (struct sockaddr *)&address, sizeof(address)))
+		fail("no socket");
+	for (;;) {
+		socklen_t len = sizeof(address);
+		ssize_t n = recvfrom(sock, packet, sizeof(packet), 0,
+				     (struct sockaddr *)&address, &len);
+
+		if (n >= 0)
+			sendto(sock, packet, n, 0, (struct sockaddr *)&address, len);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 5 && !strcmp(argv[1], "burst") && atol(argv[4]) <= COUNT_MAX) {
@@ -172,6 +194,8 @@ int main(int argc, char **argv)
 	} else if (argc == 6 && !strcmp(argv[1], "verify")) {
 		begin(argv[2], argv[3]);
 		do_verify(strtoul(argv[4], NULL, 0), atol(argv[5]));
+	} else if (argc == 3 && !strcmp(argv[1], "echo")) {
+		do_echo(atol(argv[2]));
 	} else {
 		return 2;
 	}

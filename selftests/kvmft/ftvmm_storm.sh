@@ -1,0 +1,70 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# needs: hosts=3 nodebug timeout=900 mem=3G breaks either
+#
+# One Linux guest, faults of all kinds, one after the other: hosts lose power, freeze, stand
+# still with their clocks, are cut off in one direction or both; VMMs are killed; roles are
+# exchanged; standbys die while they are made. Each strikes at a point of an epoch's way that
+# is chosen at random, while two clients on a third host are at work. Their connections last;
+# each gets all its answers, once and in order; what was acknowledged is on the disk; and who
+# was replaced lets nothing out.
+# shellcheck source=../lib/tap.sh
+. "$(dirname "$0")/../lib/tap.sh"
+# shellcheck source=../lib/pairlab.sh
+. "$(dirname "$0")/../lib/pairlab.sh"
+# shellcheck source=../lib/vmlab.sh
+. "$(dirname "$0")/../lib/vmlab.sh"
+# shellcheck source=../lib/ftvmmlab.sh
+. "$(dirname "$0")/../lib/ftvmmlab.sh"
+# shellcheck source=../lib/faultlab.sh
+. "$(dirname "$0")/../lib/faultlab.sh"
+# shellcheck source=../lib/stormlab.sh
+. "$(dirname "$0")/../lib/stormlab.sh"
+
+COUNT=${KVMFT_FAULTS:-10}
+seed=${KVMFT_SEED:-1}
+RANDOM=$seed
+KVMFT_STORM_RECORD=${KVMFT_STORM_RECORD:-$scratch/record}
+
+module=$KVMFT_KO_FAULTS
+storm_begin 200
+modes=(sync async)
+# Each list is gone through before anything comes again.
+faults=() phases=()
+for ((n = 0; n * ${#FAULTS[@]} < COUNT; n++)); do
+	read -r -a more <<<"$(shuffled "$seed.$n" "${FAULTS[@]}")"
+	faults+=("${more[@]}")
+done
+for ((n = 0; n * ${#PHASES[@]} < COUNT; n++)); do
+	read -r -a more <<<"$(shuffled "$seed,$n" "${PHASES[@]}")"
+	phases+=("${more[@]}")
+done
+[[ ${KVMFT_ONLY:-} ]] && read -r -a faults <<<"$KVMFT_ONLY"
+[[ ${KVMFT_AT:-} ]] && read -r -a phases <<<"$KVMFT_AT"
+
+for ((n = 0; n < COUNT; n++)); do
+	phase=any
+	if strikes_at_a_point "${faults[n]}"; then
+		phase=${phases[0]}
+		phases=("${phases[@]:1}")
+	fi
+	storm_fault $((n + 1)) "${faults[n]}" "$phase" "${modes[RANDOM % 2]}"
+	[[ $tap_failed == 0 ]] || break
+done
+
+storm_end
+# times FIELD WORD: how often that struck in this run.
+times()
+{
+	tail -n "$COUNT" "$KVMFT_STORM_RECORD" | cut -f"$1" | grep -cx "$2"
+}
+
+for fault in "${FAULTS[@]}"; do
+	check "$fault: $(times 3 "$fault") times" \
+		test "$(times 3 "$fault")" -ge $((COUNT / ${#FAULTS[@]}))
+done
+for phase in "${PHASES[@]}"; do
+	check "$phase: $(times 4 "$phase") times" \
+		test "$(times 4 "$phase")" -ge $(((COUNT - 2) / ${#PHASES[@]} / 2))
+done
+done_testing

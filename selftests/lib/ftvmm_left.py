@@ -1,0 +1,54 @@
+#!/usr/bin/python3 -B
+# SPDX-License-Identifier: GPL-2.0
+"""ftvmm_left.py SENT DISK PLACE SINCE - what a host has let out since then.
+
+SENT is a capture of what the host sends on the service network, DISK the log of the shared
+disk's server, where the host is the one that has read the block PLACE; all by the clock of
+one machine, as SINCE is. Prints how many packets of the guest left and how many requests
+that change the disk, and what they were.
+"""
+
+import datetime
+import re
+import sys
+
+import ftvmm_outputs
+
+MAC = bytes.fromhex("5254006b7600")
+LINE = re.compile(r"^(\S+ \S+) connection=(\d+) (\w+) id=\d+ offset=(0x[0-9a-f]+)")
+CHANGES = "Write", "Zero", "Trim"
+
+
+def requests(path):
+    """(seconds, connection, what, offset) of each that the disk was asked for."""
+    with open(path, encoding="utf-8", errors="replace") as f:
+        for line in f:
+            found = LINE.match(line)
+            if found:
+                when = datetime.datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S.%f")
+                yield when.timestamp(), int(found[2]), found[3], int(found[4], 16)
+
+
+def main():
+    """Prints it."""
+    sent, disk, place, since = sys.argv[1:]
+    place, since = int(place) * ftvmm_outputs.BLOCK_SIZE, float(since)
+    asked = list(requests(disk))
+    connection = next(nr for _, nr, what, at in reversed(asked) if (what, at) == ("Read", place))
+    frames = [(when, f"a packet of {len(data)} bytes")
+              for when, data in ftvmm_outputs.packets(sent) if data[6:12] == MAC]
+    begin = min((when for when, _ in frames), default=since)
+    writes = [(when, f"{what} at {at:#x}") for when, nr, what, at in asked
+              if nr == connection and what in CHANGES and when >= begin]
+    # Without any before, the question would have been a wrong one.
+    print(f"{len([w for w, _ in frames if w < since])} packets and "
+          f"{len([w for w, _ in writes if w < since])} writes before")
+    print(f"{len([w for w, _ in frames if w >= since])} packets and "
+          f"{len([w for w, _ in writes if w >= since])} writes since")
+    for when, what in sorted(frames + writes):
+        if when >= since:
+            print(f"after {(when - since) * 1e3:.1f} ms: {what}")
+
+
+if __name__ == "__main__":
+    main()
