@@ -22,9 +22,12 @@
 . "$(dirname "$0")/../lib/stormlab.sh"
 
 COUNT=${KVMFT_FAULTS:-10}
+# Besides those: hosts that freeze for long and come back.
+THAWS=${KVMFT_THAWS:-9}
 seed=${KVMFT_SEED:-1}
 RANDOM=$seed
 KVMFT_STORM_RECORD=${KVMFT_STORM_RECORD:-$scratch/record}
+touch "$KVMFT_STORM_RECORD"
 
 module=$KVMFT_KO_FAULTS
 storm_begin 200
@@ -39,6 +42,7 @@ for ((n = 0; n * ${#PHASES[@]} < COUNT; n++)); do
 	read -r -a more <<<"$(shuffled "$seed,$n" "${PHASES[@]}")"
 	phases+=("${more[@]}")
 done
+# By hand, instead.
 [[ ${KVMFT_ONLY:-} ]] && read -r -a faults <<<"$KVMFT_ONLY"
 [[ ${KVMFT_AT:-} ]] && read -r -a phases <<<"$KVMFT_AT"
 
@@ -52,11 +56,17 @@ for ((n = 0; n < COUNT; n++)); do
 	[[ $tap_failed == 0 ]] || break
 done
 
+record=$(tail -n "$COUNT" "$KVMFT_STORM_RECORD")
+
+# A host that froze, at any moment, and comes back.
+for ((n = 1; n <= THAWS && tap_failed == 0; n++)); do
+	storm_fault thaw$n freeze_long any "${modes[RANDOM % 2]}"
+done
 storm_end
 # times FIELD WORD: how often that struck in this run.
 times()
 {
-	tail -n "$COUNT" "$KVMFT_STORM_RECORD" | cut -f"$1" | grep -cx "$2"
+	cut -f"$1" <<<"$record" | grep -cx "$2"
 }
 
 for fault in "${FAULTS[@]}"; do

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# needs: hosts=2 timeout=400 breaks either
+# needs: hosts=2 timeout=500 breaks either
 #
 # Who goes on: a standby takes over by itself when the VMM or the host of its primary dies,
 # and has a standby itself soon after. A primary that comes back, or that was cut off or
@@ -73,6 +73,15 @@ still_is()
 	done
 }
 
+# reboot_h2: it is back, without guests.
+reboot_h2()
+{
+	"$LAB" reboot h2
+	load_module h2
+	give_key h2
+	pair_up h2 listen 10.77.1.2:7700 timeout ${TIMEOUT}s
+}
+
 # --- The VMM of the primary
 
 begin "a VMM"
@@ -94,10 +103,7 @@ standby_on "a VMM dies, and another one comes" h1 h2
 check "a host dies: the standby goes on" wait_until 20 guest_is h1 solo
 check_eq "a host dies: it is of the next generation" 3 "$(generation h1)"
 makes_output "a host dies: it makes output" h1
-"$LAB" reboot h2
-load_module h2
-give_key h2
-pair_up h2 listen 10.77.1.2:7700 timeout ${TIMEOUT}s
+reboot_h2
 standby_on "a host comes back" h2 h1
 check_eq "a host comes back: nobody was promoted for that" 3 "$(generation h1)"
 
@@ -123,6 +129,37 @@ check "thawed: it is discarded" on h1 ftctl detach g
 check "thawed: and can't run on" wait_until 10 sh -c '! "$LAB" exec -n h1 pgrep -x flatvmm'
 check_has "thawed: that is why its VMM ended" "$(on h1 cat /tmp/vmm/said)" "Stale file handle"
 standby_on "thawed" h1 h2
+
+# --- Frozen, while the one that goes on is rebooted
+
+begin "rebooted meanwhile"
+"$LAB" freeze h1
+check "rebooted meanwhile: the standby goes on" wait_until 20 guest_is h2 solo
+makes_output "rebooted meanwhile: it makes output" h2
+"$LAB" kill h2
+"$LAB" thaw h1
+check "rebooted meanwhile: the old one is held" wait_until 20 guest_is h1 held
+reboot_h2
+check "rebooted meanwhile: they meet" wait_until 20 state_is h1 up
+check "rebooted meanwhile: it can't know what became of its standby" still_is h1 held
+check "rebooted meanwhile: it is quiet" is_quiet h1
+check "rebooted meanwhile: it is told to go on" on h1 ftctl solo g
+makes_output "rebooted meanwhile: it does" h1
+
+# --- A VMM that dies while its standby is made
+
+begin "half a standby"
+on h1 pkill -9 -x flatvmm
+check "half a standby: the first one goes on" wait_until 20 guest_is h2 solo
+check "half a standby: it is to be made slowly" on h2 ftctl set g rate 64K
+vmm h1 --standby "${options[@]}"
+on h1 ftctl attach g pair alpha pid "$(<"$scratch/vmm_h1")" role standby
+check "half a standby: it is made" wait_until 20 guest_is h1 syncing
+on h2 pkill -9 -x flatvmm
+check "half a standby: it waits" wait_until 20 guest_is h1 waiting-peer
+check "half a standby: it doesn't go on" still_is h1 waiting-peer
+check_has "half a standby: nor by force" "$(status on h1 ftctl failover g --force)" \
+	"no committed epoch"
 
 # --- Cut off, and told to go on at both ends
 
