@@ -228,10 +228,10 @@ void kvmft_primary_stand_down(struct kvmft_primary *primary, u32 reason, u64 gen
 	WRITE_ONCE(primary->decided, primary->decided + 1);
 	if (reason == KVMFT_REASON_SUPERSEDED && over)
 		kvmft_judge_saying(&verdict, KVMFT_REASON_SWITCHED,
-				   "the other host has it from here on; discard this one (ftctl detach), and start a standby");
+				   "the other host has it from here on; attach a standby in its place, or detach this one");
 	else if (reason == KVMFT_REASON_SUPERSEDED)
 		kvmft_judge_saying(&verdict, reason,
-				   "%llu there, %llu here; discard this one (ftctl detach), and start a standby",
+				   "%llu there, %llu here; attach a standby in its place, or detach this one",
 				   generation, primary->generation);
 	else if (final)
 		kvmft_judge(&verdict, reason);

@@ -353,7 +353,7 @@ static int attach(struct genl_info *info, struct kvmft_vm_config *config)
 	err = kvmft_vms_attach(pair, config, notify, &verdict);
 	if (err == -EEXIST)
 		NL_SET_ERR_MSG_ATTR(info->extack, attrs[KVMFT_A_VM_NAME],
-				    "there is a guest of this name; detach it first");
+				    "there is a guest of this name; detach it first (a standby takes the place of a fenced one)");
 	else if (err)
 		say(info, &verdict);
 	kfree(msrs);

@@ -281,6 +281,40 @@ static void succeed(struct kvmft_vm *old, u32 mode)
 	kvmft_vm_put(vm);
 }
 
+/* Another host has taken it over, so that it is of use to nobody. */
+static bool is_stale(struct kvmft_vm *vm)
+{
+	return kvmft_vm_state(vm) == KVMFT_VM_FENCED;
+}
+
+/* A guest of this name that is stale makes room for a standby; false if another one is there. */
+static bool make_room(struct net *net, const char *name, bool standby)
+{
+	struct kvmft_vm *vm;
+	bool ends;
+
+	mutex_lock(&vms_lock);
+	vm = find(net, name);
+	ends = vm && standby && is_stale(vm) && begin_end(vm);
+	mutex_unlock(&vms_lock);
+	if (ends)
+		end(vm);
+	return ends || !vm;
+}
+
+/* Whether make_room() might make some. */
+static bool has_room(struct net *net, const char *name, bool standby)
+{
+	struct kvmft_vm *vm;
+	bool room;
+
+	mutex_lock(&vms_lock);
+	vm = find(net, name);
+	room = !vm || (standby && is_stale(vm));
+	mutex_unlock(&vms_lock);
+	return room;
+}
+
 /**
  * kvmft_vms_attach() - attach a guest
  * @pair: the pair
@@ -298,13 +332,9 @@ int kvmft_vms_attach(struct kvmft_pair *pair, const struct kvmft_vm_config *conf
 {
 	bool standby = config->role == KVMFT_VM_STANDBY;
 	struct kvmft_vm *vm;
-	bool there;
 	int err;
 
-	mutex_lock(&vms_lock);
-	there = find(pair->net, config->name);
-	mutex_unlock(&vms_lock);
-	if (there)
+	if (!has_room(pair->net, config->name, standby))
 		return -EEXIST;
 	vm = standby ? kvmft_standby_attach(pair, config, notify, verdict) :
 		       kvmft_primary_attach(pair, config, notify, verdict);
@@ -312,7 +342,8 @@ int kvmft_vms_attach(struct kvmft_pair *pair, const struct kvmft_vm_config *conf
 		return PTR_ERR(vm);
 	vm->succeed = succeed;
 	vm->queue = vms_queue;
-	err = publish(vm, verdict);
+	/* Not before there is something for its place. */
+	err = make_room(vm->net, vm->name, standby) ? publish(vm, verdict) : -EEXIST;
 	if (err) {
 		kvmft_vm_put(vm);
 		return err;

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# needs: host module=none timeout=120
+# needs: host module=none timeout=120 either
 #
 # The fault points of a test build do what fault.h says, and what they make fail
 # leaves nothing behind.

@@ -30,7 +30,8 @@ KVMFT_STORM_RECORD=${KVMFT_STORM_RECORD:-$scratch/record}
 touch "$KVMFT_STORM_RECORD"
 
 module=$KVMFT_KO_FAULTS
-storm_begin 200
+storm_begin
+storm_load
 modes=(sync async)
 # Each list is gone through before anything comes again.
 faults=() phases=()

@@ -18,33 +18,87 @@
 . "$(dirname "$0")/../lib/stormlab.sh"
 
 COUNT=10
-KVMFT_STORM_RECORD=$scratch/record
-RANDOM=$KVMFT_SEED
 
-module=$KVMFT_KO_FAULTS
-storm_begin 20
-modes=(sync async)
-declare -A gaps
-for ((n = 0; n < COUNT; n++)); do
-	for fault in vmm_primary power_primary; do
-		storm_fault $((n + 1)) $fault any "${modes[n % 2]}"
-		[[ $tap_failed == 0 ]] || break 2
-		gaps[$fault]+="$storm_gap "
-	done
-done
-storm_end
+# killed HOST WHAT: by its QEMU, or its VMM; who is to kill that waits there for the word.
+killed_at=
+killed()
+{
+	local word=$scratch/word
+	if [[ $2 == host ]]; then
+		killed_at=$(date +%s.%N)
+		"$LAB" kill "$1"
+		return
+	fi
+	rm -f "$word"
+	mkfifo "$word"
+	# shellcheck disable=SC2016
+	"$LAB" exec "$1" sh -c 'read -r word; kill -9 "$1"' sh "$(<"$scratch/vmm_$1")" <"$word" &
+	exec 9>"$word"
+	sleep 1
+	killed_at=$(date +%s.%N)
+	echo now >&9
+	exec 9>&-
+	wait $!
+}
 
-# median NUMBER...
-median()
+# timed WHAT MODE: ms until the guest answers from the other host.
+timed()
+{
+	local capture
+	took=
+	on "$here" ftctl set g mode "$2"
+	"$LAB" capture svc "$scratch/svc.pcap" --from "$there" 2>"$scratch/svc.said" &
+	capture=$!
+	wait_until 10 grep -q capturing "$scratch/svc.said"
+	sleep "1.$((RANDOM % 10))"
+	killed "$here" "$1"
+	took=$(PYTHONPATH=$KVMFT_ROOT/selftests/lib python3 -B \
+		"$KVMFT_ROOT/selftests/lib/ftvmm_first.py" "$scratch/svc.pcap" "$killed_at")
+	kill -INT $capture
+	wait $capture
+}
+
+# ready_again NAME WHAT
+ready_again()
+{
+	if [[ $2 == host ]]; then
+		"$LAB" reboot "$here"
+		check "$1: the host is back" host_ready "$here"
+	fi
+	swap
+	check "$1: there is a standby again" make_standby
+	check "$1: it is protected again" wait_until 60 is_protected
+}
+
+# middle NUMBER...: the median.
+middle()
 {
 	printf '%s\n' "$@" | sort -n | sed -n "$((($# + 1) / 2))p"
 }
 
-for fault in vmm_primary power_primary; do
-	most=$([[ $fault == vmm_primary ]] && echo 500 || echo $((TIMEOUT * 1000 + 500)))
+RANDOM=$KVMFT_SEED
+storm_begin
+prober 20
+modes=(sync async)
+declare -A times
+for ((n = 0; n < COUNT && tap_failed == 0; n++)); do
+	for what in vmm host; do
+		name="$what $((n + 1)), ${modes[n % 2]}"
+		timed $what "${modes[n % 2]}"
+		check "$name: it answers after ${took:-no} ms" test -n "$took"
+		times[$what]+="$took "
+		ready_again "$name" $what
+	done
+done
+[[ $tap_failed == 0 ]] || { show h1; show h2; }
+end_linux h1 h2
+
+for what in vmm host; do
+	most=$([[ $what == vmm ]] && echo 500 || echo $((TIMEOUT * 1000 + 500)))
 	# shellcheck disable=SC2086
-	middle=$(median ${gaps[$fault]})
-	echo "# $fault: ${gaps[$fault]}ms"
-	check "$fault: $middle ms without an answer, at most $most" test "${middle:-99999}" -le "$most"
+	took=$(middle ${times[$what]})
+	echo "# $what: ${times[$what]}ms"
+	check "$what: from SIGKILL to an answer it takes $took ms, at most $most" \
+		test "${took:-99999}" -le "$most"
 done
 done_testing

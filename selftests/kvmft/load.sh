@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# needs: host module=none timeout=120
+# needs: host module=none timeout=120 either
 #
 # The module comes and goes: whole or not at all, as often as one likes, and
 # nothing of it stays. What it shows in sysfs is documented.

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# needs: host
+# needs: host either
 #
 # What is shipped has no fault points, in no form; a test build, judged by the
 # same checks, has them in each.

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# needs: hosts=2 timeout=300
+# needs: hosts=2 timeout=300 either
 #
 # VMMs end, in whatever way, while their guest is attached: it is detached, both hosts
 # say so, the VM goes when its last descriptor does, and the next one can be attached by

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# needs: hosts=2 timeout=300
+# needs: hosts=2 timeout=300 either
 #
 # Vcpus that are kicked late, at random, come to the hook all the same and lose nothing:
 # a guest with four of them is protected, in both modes, and taken over.

@@ -43,7 +43,7 @@ static void tell(const struct options *options, const struct vm_info *vm)
 		json_end(&json);
 	} else if (left) {
 		printf("%s: runs on the other host, after %.1f ms of standing still\n"
-		       "to make this host its standby: ftctl detach %s, and start its VMM as one\n",
+		       "to make this host its standby: start its VMM as one, and ftctl attach %s ... role standby\n",
 		       vm_string(vm, KVMFT_A_VM_NAME), ns / 1e6, vm_string(vm, KVMFT_A_VM_NAME));
 	} else {
 		printf("%s: runs here\n", vm_string(vm, KVMFT_A_VM_NAME));
