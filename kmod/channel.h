@@ -59,7 +59,7 @@ enum kvmft_loss {
  *	come when it is attached again.
  * @released: Of a sink: the source lets go of it, it mustn't take over any more. Whether that is
  *	so; false if it is too late. In the control connection's thread; must not wait.
- * @exchange: SWITCH came, with this step, generation and epoch: PREPARE to a source, DONE and
+ * @exchange: SWITCH came, with this generation and epoch: PREPARE to a source, DONE and
  *	CANCEL to a sink. In the control connection's thread; must not wait. NULL if nobody
  *	exchanges roles.
  * @about: LAYOUT or CONFIG came: the reason why the connection is to end, or 0. In the
@@ -78,7 +78,8 @@ struct kvmft_channel_ops {
 	bool (*speaks)(struct kvmft_channel *channel);
 	void (*lost)(struct kvmft_channel *channel, enum kvmft_loss loss);
 	bool (*released)(struct kvmft_channel *channel);
-	void (*exchange)(struct kvmft_channel *channel, u32 step, u64 generation, u64 epoch);
+	void (*exchange)(struct kvmft_channel *channel, const struct kvmft_wire_switch *step,
+			 u64 generation, u64 epoch);
 	enum kvmft_reason (*about)(struct kvmft_channel *channel,
 				   const struct kvmft_wire_header *header,
 				   const u8 *body);

@@ -239,7 +239,7 @@ static enum kvmft_reason on_switch(struct kvmft_channel *channel,
 	if (channel->source != asks || step.step == KVMFT_WIRE_SWITCH_READY)
 		return KVMFT_REASON_PROTOCOL;
 	if (channel->ops->exchange && READ_ONCE(channel->attached))
-		channel->ops->exchange(channel, step.step, header->generation, header->epoch);
+		channel->ops->exchange(channel, &step, header->generation, header->epoch);
 	return 0;
 }
 

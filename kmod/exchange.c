@@ -34,9 +34,11 @@ static void set_exchange(struct kvmft_primary *primary, enum kvmft_exchange exch
 
 static void say(struct kvmft_primary *primary, u32 step, u64 generation, u64 epoch)
 {
-	struct kvmft_wire_switch frame = { .step = step, .stamp = ktime_get_boottime_ns() };
+	struct kvmft_wire_switch frame = { .step = step };
 	u8 body[KVMFT_WIRE_SWITCH_LEN];
 
+	if (step == KVMFT_WIRE_SWITCH_DONE)
+		frame.still = ktime_get_ns() - primary->still_since;
 	kvmft_wire_put_switch(body, &frame);
 	kvmft_channel_say(&primary->channel, KVMFT_WIRE_SWITCH, generation, epoch,
 			  body, sizeof(body));

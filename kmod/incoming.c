@@ -287,10 +287,10 @@ static bool standby_released(struct kvmft_intake *intake)
 	return kvmft_standby_released(of_intake(intake));
 }
 
-static void standby_exchange(struct kvmft_intake *intake, u32 step, u64 generation, u64 epoch)
+static void standby_exchange(struct kvmft_intake *intake, const struct kvmft_wire_switch *step,
+			     u64 generation, u64 epoch)
 {
-	kvmft_standby_handed(of_intake(intake), step == KVMFT_WIRE_SWITCH_DONE,
-			     generation, epoch);
+	kvmft_standby_handed(of_intake(intake), step, generation, epoch);
 }
 
 static void standby_seal(struct kvmft_intake *intake)

@@ -63,7 +63,8 @@ static bool intake_released(struct kvmft_channel *channel)
 	return !intake->ops->released || intake->ops->released(intake);
 }
 
-static void intake_exchange(struct kvmft_channel *channel, u32 step, u64 generation, u64 epoch)
+static void intake_exchange(struct kvmft_channel *channel, const struct kvmft_wire_switch *step,
+			    u64 generation, u64 epoch)
 {
 	struct kvmft_intake *intake = to_intake(channel);
 

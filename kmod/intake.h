@@ -54,7 +54,8 @@ struct kvmft_intake_ops {
 	u32 (*attached)(struct kvmft_intake *intake, u64 claim);
 	void (*parted)(struct kvmft_intake *intake, enum kvmft_loss loss);
 	bool (*released)(struct kvmft_intake *intake);
-	void (*exchange)(struct kvmft_intake *intake, u32 step, u64 generation, u64 epoch);
+	void (*exchange)(struct kvmft_intake *intake, const struct kvmft_wire_switch *step,
+			 u64 generation, u64 epoch);
 	enum kvmft_reason (*about)(struct kvmft_intake *intake,
 				   const struct kvmft_wire_header *header,
 				   const u8 *body);

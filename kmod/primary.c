@@ -575,7 +575,7 @@ static void primary_yield(struct kvmft_channel *channel, u32 reason, u64 generat
 	kvmft_primary_stand_down(of_channel(channel), reason, generation);
 }
 
-static void primary_exchange(struct kvmft_channel *channel, u32 step,
+static void primary_exchange(struct kvmft_channel *channel, const struct kvmft_wire_switch *step,
 			     u64 generation, u64 epoch)
 {
 	kvmft_primary_asked(of_channel(channel));

@@ -187,6 +187,9 @@ static void run(struct kvmft_standby *standby)
 		WRITE_ONCE(vm->vmm->alone, true);
 		WRITE_ONCE(vm->vmm->area->park, 0);
 		kvmft_standby_set_phase(standby, KVMFT_STANDBY_RUN);
+		if (standby->handed)
+			kvmft_vm_note(vm, KVMFT_A_COUNTER_SWITCHED,
+				      standby->still + ktime_get_ns() - standby->handed_at);
 		kvmft_vm_get(vm);
 		queue_work(vm->queue, &standby->succession);
 	}

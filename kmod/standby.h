@@ -71,6 +71,8 @@ enum kvmft_standby_phase {
  *	after an epoch behind the full copy.
  * @released: Its primary has let go of it: it isn't to take over, until it commits again.
  * @handed: Its primary has handed the guest over.
+ * @handed_at: When, CLOCK_MONOTONIC in ns.
+ * @still: For how long the guest had stood still by then, in ns.
  * @wanted: Somebody has asked it to.
  * @asked: That it is lost was told, and is for somebody to decide.
  * @ended: Its primary's VMM has ended, nothing leaves there any more.
@@ -109,6 +111,8 @@ struct kvmft_standby {
 	bool sure;
 	bool released;
 	bool handed;
+	u64 handed_at;
+	u64 still;
 	bool wanted;
 	bool asked;
 	bool ended;
@@ -150,7 +154,7 @@ u32 kvmft_standby_attached(struct kvmft_standby *standby, u64 claim);
 void kvmft_standby_seal(struct kvmft_standby *standby, bool full);
 void kvmft_standby_parted(struct kvmft_standby *standby, enum kvmft_loss loss);
 bool kvmft_standby_released(struct kvmft_standby *standby);
-void kvmft_standby_handed(struct kvmft_standby *standby, bool done, u64 generation,
-			  u64 epoch);
+void kvmft_standby_handed(struct kvmft_standby *standby, const struct kvmft_wire_switch *step,
+			  u64 generation, u64 epoch);
 
 #endif /* _KVMFT_STANDBY_H */

@@ -125,13 +125,14 @@ bool kvmft_standby_released(struct kvmft_standby *standby)
 /**
  * kvmft_standby_handed() - the primary hands the guest over, or doesn't
  * @standby: the standby
- * @done: it does: all of the guest is here, and nothing leaves there any more
+ * @step: DONE: all of the guest is here, and nothing leaves there any more; or CANCEL
  * @generation: of its last epoch
  * @epoch: its number
  *
  * Context: the control connection's thread; doesn't wait
  */
-void kvmft_standby_handed(struct kvmft_standby *standby, bool done, u64 generation, u64 epoch)
+void kvmft_standby_handed(struct kvmft_standby *standby, const struct kvmft_wire_switch *step,
+			  u64 generation, u64 epoch)
 {
 	struct kvmft_intake *intake = &standby->intake;
 	struct kvmft_vm *vm = &standby->vm;
@@ -141,11 +142,13 @@ void kvmft_standby_handed(struct kvmft_standby *standby, bool done, u64 generati
 	whole = intake->committed_generation == generation &&
 		intake->committed_epoch == epoch;
 	spin_lock(&vm->lock);
-	if (!done) {
+	if (step->step != KVMFT_WIRE_SWITCH_DONE) {
 		standby->wanted = false;
 	} else if (whole && standby->phase == KVMFT_STANDBY_WAIT && !standby->closed &&
 		   !standby->torn && !standby->released && standby->state_len) {
 		standby->handed = true;
+		standby->handed_at = ktime_get_ns();
+		standby->still = step->still;
 		standby->ended = true;
 		standby->sure = true;
 		mod_delayed_work(vm->queue, &standby->loss, 0);

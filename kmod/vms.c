@@ -267,6 +267,8 @@ static void succeed(struct kvmft_vm *old, u32 mode)
 		return;
 	}
 	vm->queue = vms_queue;
+	kvmft_vm_note(vm, KVMFT_A_COUNTER_SWITCHED,
+		      kvmft_vm_counter(old, KVMFT_A_COUNTER_SWITCHED));
 	err = replace(old, vm);
 	if (err && err != -ESRCH)
 		pr_err("guest %s: runs on, but isn't attached any more (error %d): attach it again\n",

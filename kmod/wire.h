@@ -340,11 +340,11 @@ enum kvmft_wire_switch_step {
 /**
  * struct kvmft_wire_switch - SWITCH
  * @step: &enum kvmft_wire_switch_step.
- * @stamp: The sender's CLOCK_BOOTTIME in ns.
+ * @still: With DONE, for how long the guest has stood still so far, in ns.
  */
 struct kvmft_wire_switch {
 	u32 step;
-	u64 stamp;
+	u64 still;
 };
 
 enum kvmft_wire_gone {

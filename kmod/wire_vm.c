@@ -247,7 +247,7 @@ size_t kvmft_wire_put_switch(u8 *to, const struct kvmft_wire_switch *step)
 {
 	put_unaligned_le32(step->step, to);
 	put_unaligned_le32(0, to + 4);
-	put_unaligned_le64(step->stamp, to + 8);
+	put_unaligned_le64(step->still, to + 8);
 	return KVMFT_WIRE_SWITCH_LEN;
 }
 
@@ -265,7 +265,7 @@ enum kvmft_reason kvmft_wire_get_switch(const u8 *from, u32 len,
 	if (len != KVMFT_WIRE_SWITCH_LEN)
 		return KVMFT_REASON_LIMIT;
 	step->step = get_unaligned_le32(from);
-	step->stamp = get_unaligned_le64(from + 8);
+	step->still = get_unaligned_le64(from + 8);
 	if (get_unaligned_le32(from + 4) ||
 	    step->step < KVMFT_WIRE_SWITCH_PREPARE ||
 	    step->step > KVMFT_WIRE_SWITCH_CANCEL)

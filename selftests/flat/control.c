@@ -315,8 +315,8 @@ static const struct {
 	{ "status", status }, { "hash", hash }, { "dump", dump }, { "pause", pause_guest },
 	{ "resume", resume }, { "step", step }, { "dirty", dirty }, { "forget", forget },
 	{ "scribble", scribble }, { "breach", break_promise }, { "slot", slot },
-	{ "unlog", unlog }, { "linger", linger }, { "fork", fork_now }, { "exec", exec_now }, { "end", end_now },
-	{ "quit", quit_now },
+	{ "unlog", unlog }, { "linger", linger }, { "fork", fork_now }, { "exec", exec_now },
+	{ "end", end_now }, { "quit", quit_now },
 };
 
 static void obey(FILE *answer, char *line)

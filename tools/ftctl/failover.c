@@ -38,15 +38,15 @@ static void tell(const struct options *options, const struct vm_info *vm)
 		json_begin(&json, stdout);
 		json_string(&json, "name", vm_string(vm, KVMFT_A_VM_NAME));
 		vm_json_state(&json, vm);
-		if (left)
-			json_number(&json, "switched_ns", ns);
+		json_number(&json, "switched_ns", ns);
 		json_end(&json);
 	} else if (left) {
 		printf("%s: runs on the other host, after %.1f ms of standing still\n"
 		       "to make this host its standby: start its VMM as one, and ftctl attach %s ... role standby\n",
 		       vm_string(vm, KVMFT_A_VM_NAME), ns / 1e6, vm_string(vm, KVMFT_A_VM_NAME));
 	} else {
-		printf("%s: runs here\n", vm_string(vm, KVMFT_A_VM_NAME));
+		printf("%s: runs here, after %.1f ms of standing still\n",
+		       vm_string(vm, KVMFT_A_VM_NAME), ns / 1e6);
 	}
 }
 
