@@ -4,6 +4,7 @@
 #
 # The judge of a guest's answers must complain of a guest that loses one, repeats one, exchanges
 # two, forgets where it was, or hangs up; and of one that does nothing of that, it mustn't.
+# So must the one of what has left a host.
 # shellcheck source=../lib/tap.sh
 . "$(dirname "$0")/../lib/tap.sh"
 
@@ -69,4 +70,39 @@ for how in "loses" "repeats" "says twice" "forgets" "says another's" "hangs up";
 done
 check_eq "it doesn't of one that is right" -9 "$(served "is right")"
 check_eq "and has all its answers" 10 "$(grep -vc wrong "$scratch/answers")"
+
+# What has left a host since a moment: by packets at 10 and 20 s, and what two hosts did to the
+# disk; this one is the second, by the block that it has read.
+python3 -B - "$scratch/sent" "$scratch/disk" <<'END'
+import datetime
+import struct
+import sys
+
+with open(sys.argv[1], "wb") as out:
+    out.write(struct.pack("<IHHIIII", 0xa1b2c3d4, 2, 4, 0, 0, 262144, 1))
+    for seconds, source in (10, "5254006b7600"), (20, "5254006b7600"), (20, "525400770201"):
+        frame = bytes(6) + bytes.fromhex(source) + bytes(48)
+        out.write(struct.pack("<IIII", seconds, 0, len(frame), len(frame)) + frame)
+with open(sys.argv[2], "w", encoding="ascii") as out:
+    for seconds, connection, what, block in ((9, 1, "Read", 100), (9, 2, "Read", 200),
+                                             (11, 2, "Write", 7), (21, 1, "Write", 8),
+                                             (22, 2, "Write", 9), (23, 2, "Read", 9)):
+        when = datetime.datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M:%S.%f")
+        print(f"{when} connection={connection} {what} id=1 offset={block * 4096:#x} count=0x1000",
+              file=out)
+END
+
+# left PLACE SINCE
+left()
+{
+	PYTHONPATH=$KVMFT_ROOT/selftests/lib python3 -B "$KVMFT_ROOT/selftests/lib/ftvmm_left.py" \
+		"$scratch/sent" "$scratch/disk" "$1" "$2" 2>&1
+}
+
+check_has "what has left before a moment is counted" "$(left 200 15)" "1 packets and 1 writes before"
+check_has "what has left since is, too" "$(left 200 15)" "1 packets and 1 writes since"
+check_has "and told" "$(left 200 15)" "after 7000.0 ms: Write at 0x9000"
+check_has "nothing is nothing" "$(left 200 30)" "0 packets and 0 writes since"
+check_has "another host's writes are another host's" "$(left 100 15)" "1 packets and 1 writes since"
+check_has "those that it hasn't done, too" "$(left 100 21.5)" "0 packets and 0 writes since"
 done_testing

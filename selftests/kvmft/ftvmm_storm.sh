@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# needs: hosts=3 nodebug timeout=900 mem=3G breaks either
+# needs: hosts=3 nodebug timeout=1200 mem=3G breaks either
 #
 # One Linux guest, faults of all kinds, one after the other: hosts lose power, freeze, stand
 # still with their clocks, are cut off in one direction or both; VMMs are killed; roles are

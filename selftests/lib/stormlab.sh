@@ -307,8 +307,8 @@ again()
 		# Without its last one it doesn't know if that has taken over.
 		check "$1: it is protected again" wait_until 60 is_protected
 	fi
-	goes_on "$1: it counts on" 7
-	goes_on "$1: it writes on" 8
+	check "$1: it counts on" wait_until 90 more_answers 7 "$(answers 7)"
+	check "$1: it writes on" wait_until 90 more_answers 8 "$(answers 8)"
 }
 
 # storm_begin: the guest runs on h1 and is protected.
