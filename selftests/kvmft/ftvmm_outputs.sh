@@ -19,7 +19,7 @@
 VCPUS=4
 OUTPUTS=8
 # Rounds of work on the disk, with another seed each time.
-VERIFIES=${KVMFT_VERIFIES:-2}
+VERIFIES=${KVMFT_VERIFIES:-1}
 # Where on the disk the clients' blocks aren't.
 WORK_AT=8192
 

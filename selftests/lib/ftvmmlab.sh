@@ -154,7 +154,7 @@ print(len(lines), "blocks")'
 # goes_on NAME PORT
 goes_on()
 {
-	check "$1" wait_until 90 more_answers "$2" "$(($(answers "$2") + 3))"
+	check "$1" wait_until 90 more_answers "$2" "$(($(answers "$2") + 1))"
 }
 
 # end_linux HOST...: no VMM is left there.
