@@ -86,7 +86,14 @@ watch_begin()
 	watch_since=
 }
 
-# watch_since: from now on nothing is to leave.
+# something_left: an answer of the guest's was seen that does.
+something_left()
+{
+	PYTHONPATH=$KVMFT_ROOT/selftests/lib python3 -B "$KVMFT_ROOT/selftests/lib/ftvmm_first.py" \
+		"$scratch/svc.pcap" 0
+}
+
+# watch_from_now: from now on nothing is to leave.
 watch_from_now()
 {
 	watch_since=$(date +%s.%N)
@@ -359,7 +366,7 @@ storm_fault()
 	on "$here" ftctl set g mode "$mode"
 	if [[ $WATCHED == *" $fault "* ]]; then
 		watch_begin
-		sleep 0.5
+		check "$name: it is seen what leaves $here" something_left
 	fi
 	[[ $phase == any ]] && sleep "$((RANDOM % 2)).$((RANDOM % 10))$((RANDOM % 10))"
 	if [[ $phase != any ]]; then
