@@ -17,7 +17,7 @@
 . "$(dirname "$0")/../lib/ftvmmlab.sh"
 
 VCPUS=4
-OUTPUTS=8
+OUTPUTS=5
 # Rounds of work on the disk, with another seed each time.
 VERIFIES=${KVMFT_VERIFIES:-1}
 # Where on the disk the clients' blocks aren't.
