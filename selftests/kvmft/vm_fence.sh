@@ -47,27 +47,12 @@ take_power()
 	"$LAB" kill "$1" && on "$2" touch /tmp/fence-done
 }
 
-# give_power HOST OTHER: it is back, without guests.
-give_power()
-{
-	"$LAB" reboot "$1"
-	load_module "$1"
-	give_key "$1"
-	if [[ $1 == h1 ]]; then
-		pair_up h1 connect 10.77.1.2:7700 timeout ${TIMEOUT}s
-	else
-		pair_up h2 listen 10.77.1.2:7700 timeout ${TIMEOUT}s
-	fi
-}
-
 # begin NAME PRIMARY-WORDS...: both anew.
 begin()
 {
 	local name=$1
 	shift
-	let_go
-	end_vmms h1 h2
-	both_vmms "${options[@]}"
+	vmms_anew "${options[@]}"
 	on h2 ftctl attach g pair alpha pid "$(<"$scratch/vmm_h2")" role standby fencing required
 	on h1 ftctl attach g pair alpha pid "$(<"$scratch/vmm_h1")" fencing required "$@"
 	check "$name: protected" wait_until 40 guest_is h1 protected
@@ -84,16 +69,6 @@ fence()
 fence_is()
 {
 	[[ $(fence "$1") == "$2" ]]
-}
-
-# stays HOST STATE: for two time-outs.
-stays()
-{
-	local n
-	for ((n = 0; n < 8; n++)); do
-		guest_is "$1" "$2" || return
-		sleep $((TIMEOUT * 2 * 1000 / 8))e-3
-	done
 }
 
 # --- A standby
@@ -120,7 +95,7 @@ makes_output "standby: it makes output" h2
 check_has "standby: the agent tells" "$(on h2 cat /tmp/agent)" "g"
 on h2 pkill -x ftctl
 "$LAB" heal
-give_power h1
+reboot_into_pair h1 timeout ${TIMEOUT}s
 
 # --- What is held up between the check and the device, as in a host that freezes there
 
@@ -134,12 +109,8 @@ linger()
 }
 
 name="held up, without fencing"
-let_go
-end_vmms h1 h2
-both_vmms "${options[@]}"
-check "$name: protected" protect
+protected_anew "$name"
 on h2 ftctl set g promote auto
-makes_output "$name: it makes output" h1
 linger "$name"
 check "$name: the standby goes on" wait_until 20 guest_is h2 solo
 makes_output "$name: it makes output there" h2
@@ -161,7 +132,7 @@ check_has "$name: and nothing leaves where there is no power" "$("$LAB" status)"
 makes_output "$name: it makes output" h2
 on h2 pkill -x ftctl
 "$LAB" heal
-give_power h1
+reboot_into_pair h1 timeout ${TIMEOUT}s
 
 # --- A primary
 
@@ -177,7 +148,7 @@ check "primary: it goes on alone" wait_until 20 guest_is h1 solo
 check_eq "primary: in a generation of its own" 2 "$(guest h1 generation)"
 makes_output "primary: it makes output" h1
 on h1 pkill -x ftctl
-give_power h2
+reboot_into_pair h2 timeout ${TIMEOUT}s
 
 # --- Somebody else decides
 

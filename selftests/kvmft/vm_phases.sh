@@ -27,24 +27,6 @@ wall=$(on h2 date +%s)
 check "clocks are an hour apart" on h2 date -s "@$((wall + 3600))"
 check "the pair is up" pair_hosts timeout ${TIMEOUT}s
 
-# begin NAME [ARGUMENTS...]: both anew, protected.
-begin()
-{
-	local name=$1
-	shift
-	let_go
-	end_vmms h1 h2
-	both_vmms "${options[@]}"
-	check "$name: protected" protect "$@"
-	makes_output "$name: it makes output" h1
-}
-
-one_sequence()
-{
-	check_has "$1: its outputs are one sequence" \
-		"$(judge --seed 7 --vcpus 2 --duplicates "$(told h2 loaded)")" " outputs, "
-}
-
 # goes_on_there NAME
 goes_on_there()
 {
@@ -52,17 +34,6 @@ goes_on_there()
 	makes_output "$1: it makes output" h2
 	check_eq "$1: its memory is what it was" equal "$(hashes)"
 	one_sequence "$1"
-}
-
-# stays HOST STATE: for two time-outs.
-# shellcheck disable=SC2317
-stays()
-{
-	local n
-	for ((n = 0; n < 8; n++)); do
-		guest_is "$1" "$2" || return
-		sleep $((TIMEOUT * 2 * 1000 / 8))e-3
-	done
 }
 
 # The standby that is there now isn't the one that had its state.
@@ -82,7 +53,7 @@ for point in "${EPOCH_POINTS[@]}"; do
 		mode=${modes[(n / 2 + n) % 2]}
 		n=$((n + 1))
 		name="$point, $mode, $fault"
-		begin "$name" mode "$mode"
+		protected_anew "$name" mode "$mode"
 		on h2 ftctl set g promote auto
 		check "$name: it is there" reach_point "$host" "$point"
 		if [[ $fault == vmm ]]; then
@@ -102,7 +73,7 @@ for point in "${EPOCH_POINTS[@]}"; do
 	done
 
 	name="$point, removal"
-	begin "$name" mode "${modes[n / 2 % 2]}"
+	protected_anew "$name" mode "${modes[n / 2 % 2]}"
 	on h2 ftctl set g promote auto
 	check "$name: it is there" reach_point "$host" "$point"
 	for side in h1 h2; do
@@ -121,7 +92,7 @@ for point in "${EPOCH_POINTS[@]}"; do
 	check "$name: and isn't woken there" stays h2 waiting-peer
 
 	name="$point, standby detached"
-	begin "$name"
+	protected_anew "$name"
 	check "$name: it is there" reach_point "$host" "$point"
 	on h2 sh -c 'ftctl detach g >/tmp/detached 2>&1; echo $? >>/tmp/detached' &
 	sleep 0.3

@@ -55,33 +55,6 @@ generation()
 	guest "$1" generation
 }
 
-# one_sequence NAME: what came from h1, and then from h2.
-one_sequence()
-{
-	check_has "$1: its outputs are one sequence" \
-		"$(judge --seed 7 --vcpus 2 --duplicates "$(told h2 loaded)")" " outputs, "
-}
-
-# still_is HOST STATE: all the while, for longer than a time-out.
-# shellcheck disable=SC2317
-still_is()
-{
-	local n
-	for ((n = 0; n < 8; n++)); do
-		guest_is "$1" "$2" || return
-		sleep $((TIMEOUT * 2 * 1000 / 8))e-3
-	done
-}
-
-# reboot_h2: it is back, without guests.
-reboot_h2()
-{
-	"$LAB" reboot h2
-	load_module h2
-	give_key h2
-	pair_up h2 listen 10.77.1.2:7700 timeout ${TIMEOUT}s
-}
-
 # --- The VMM of the primary
 
 begin "a VMM"
@@ -104,7 +77,7 @@ standby_on "a VMM dies, and another one comes" h1 h2
 check "a host dies: the standby goes on" wait_until 20 guest_is h1 solo
 check_eq "a host dies: it is of the next generation" 3 "$(generation h1)"
 makes_output "a host dies: it makes output" h1
-reboot_h2
+reboot_into_pair h2 timeout ${TIMEOUT}s
 standby_on "a host comes back" h2 h1
 check_eq "a host comes back: nobody was promoted for that" 3 "$(generation h1)"
 
@@ -114,7 +87,7 @@ begin "frozen for a short time"
 "$LAB" freeze h1
 sleep 1
 "$LAB" thaw h1
-check "frozen for a short time: nobody minds" still_is h2 protected
+check "frozen for a short time: nobody minds" stays h2 protected
 check_eq "frozen for a short time: nobody was promoted" 1 "$(generation h1)"
 
 "$LAB" freeze h1
@@ -140,9 +113,9 @@ makes_output "rebooted meanwhile: it makes output" h2
 "$LAB" kill h2
 "$LAB" thaw h1
 check "rebooted meanwhile: the old one is held" wait_until 20 guest_is h1 held
-reboot_h2
+reboot_into_pair h2 timeout ${TIMEOUT}s
 check "rebooted meanwhile: they meet" wait_until 20 state_is h1 up
-check "rebooted meanwhile: it can't know what became of its standby" still_is h1 held
+check "rebooted meanwhile: it can't know what became of its standby" stays h1 held
 check "rebooted meanwhile: it is quiet" is_quiet h1
 check "rebooted meanwhile: it is told to go on" on h1 ftctl solo g
 makes_output "rebooted meanwhile: it does" h1
@@ -158,7 +131,7 @@ on h1 ftctl attach g pair alpha pid "$(<"$scratch/vmm_h1")" role standby
 check "half a standby: it is made" wait_until 20 guest_is h1 syncing
 on h2 pkill -9 -x flatvmm
 check "half a standby: it waits" wait_until 20 guest_is h1 waiting-peer
-check "half a standby: it doesn't go on" still_is h1 waiting-peer
+check "half a standby: it doesn't go on" stays h1 waiting-peer
 check_has "half a standby: nor by force" "$(status on h1 ftctl failover g --force)" \
 	"no committed epoch"
 
@@ -193,7 +166,7 @@ for promote in manual ask; do
 	forget_events
 	on h1 pkill -9 -x flatvmm
 	check "$promote: the primary is gone" wait_until 20 guest_is h2 waiting-peer
-	check "$promote: nobody goes on" still_is h2 waiting-peer
+	check "$promote: nobody goes on" stays h2 waiting-peer
 	asked=$(events h2 | grep -o asks)
 	check_eq "$promote: it asks, or doesn't" "$(sed -n s/ask/asks/p <<<$promote)" "$asked"
 	on h2 pkill -x ftctl
@@ -213,7 +186,7 @@ begin "let go"
 check "let go: it is" on h1 ftctl detach g
 makes_output "let go: it goes on" h1
 on h1 pkill -9 -x flatvmm
-check "let go: the standby knows that it isn't to take over" still_is h2 waiting-peer
+check "let go: the standby knows that it isn't to take over" stays h2 waiting-peer
 on h2 ftctl detach g
 
 begin "given up" promote manual
@@ -226,7 +199,7 @@ check "given up: it is told" wait_until 20 guest_is h1 unprotected
 makes_output "given up: it goes on" h1
 on h2 ftctl set g promote auto
 on h1 pkill -9 -x flatvmm
-check "given up: the standby knows that it isn't to take over" still_is h2 waiting-peer
+check "given up: the standby knows that it isn't to take over" stays h2 waiting-peer
 
 end_vmms h1 h2
 for host in h1 h2; do

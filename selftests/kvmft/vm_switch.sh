@@ -20,13 +20,6 @@ load_module h2
 make_key
 check "the pair is up" pair_hosts timeout ${TIMEOUT}s
 
-# one_sequence NAME: what came from h1, and then from h2.
-one_sequence()
-{
-	check_has "$1: its outputs are one sequence" \
-		"$(judge --seed 7 --vcpus 2 --duplicates "$(told h2 loaded)")" " outputs, "
-}
-
 # is_one_of HOST STATE...
 # shellcheck disable=SC2317
 is_one_of()
@@ -37,18 +30,6 @@ is_one_of()
 	[[ " $* " == *" $state "* ]]
 }
 
-# begin NAME [ARGUMENTS...]: both anew, protected.
-begin()
-{
-	local name=$1
-	shift
-	let_go
-	end_vmms h1 h2
-	both_vmms "${options[@]}"
-	check "$name: protected" protect "$@"
-	makes_output "$name: it makes output" h1
-}
-
 # as_number TEXT: the number before " ms".
 as_number()
 {
@@ -56,7 +37,7 @@ as_number()
 }
 
 for mode in sync async; do
-	begin "$mode" mode $mode
+	protected_anew "$mode" mode $mode
 	said=$(on h1 ftctl failover g 2>&1)
 	check_has "$mode: handed over" "$said" "runs on the other host"
 	ms=$(as_number "$said")
@@ -88,7 +69,7 @@ done
 
 # --- A standby in the place of the guest that was handed over, whose VMM is still there
 
-begin "in its place"
+protected_anew "in its place"
 check "in its place: handed over" on h1 ftctl failover g
 # shellcheck disable=SC2016
 other=$(on h1 sh -c '
@@ -117,21 +98,13 @@ has_counted()
 	(( $(counter "$1" "$2") >= $3 ))
 }
 
-# middle NUMBER...: the median.
-middle()
-{
-	printf '%s\n' "$@" | sort -n | sed -n "$((($# + 1) / 2))p"
-}
-
 # With a log nothing is sent ahead, so that a checkpoint is one of all of them. A kernel that
 # checks itself is too slow for a guest that never rests.
 [[ ${KVMFT_TIME_SCALE:-1} == 1 ]] && sizes="1024 4096" || sizes=
 for pages in $sizes; do
 	parked=() switched=()
 	for round in 1 2 3; do
-		let_go
-		end_vmms h1 h2
-		both_vmms --guest writer --memory 32M --pages "$pages" --dirty log --hash
+		vmms_anew --guest writer --memory 32M --pages "$pages" --dirty log --hash
 		check "$pages pages, $round: protected" protect mode sync
 		check "$pages pages, $round: checkpoints are made" wait_until 40 has_counted h1 committed \
 			$(($(counter h1 committed) + 20))
@@ -149,13 +122,13 @@ done
 
 # --- It stays where it is
 
-begin "stays"
+protected_anew "stays"
 on h2 ftctl detach g
 check "stays: it is held without its standby, or waits" wait_until 10 is_one_of h1 held waiting-peer
 check_has "stays: nobody to hand it over to" "$(status on h1 ftctl failover g)" "isn't protected"
 check_has "stays: not by force either" "$(status on h1 ftctl failover g --force)" "it runs here"
 
-begin "cut off"
+protected_anew "cut off"
 "$LAB" delay h1 repl 300ms
 on h1 sh -c 'ftctl failover g >/tmp/failover 2>&1' &
 sleep 0.2
@@ -175,7 +148,7 @@ one_sequence "cut off"
 
 # --- The end of a guest
 
-begin "end"
+protected_anew "end"
 on h2 ftctl set g promote auto
 ask h1 pause >/dev/null
 check_eq "end: its VMM says so" ok "$(ask h1 end)"

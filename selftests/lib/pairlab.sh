@@ -51,11 +51,26 @@ pair_up()
 		"$2" "$3" key /run/key "${@:4}"
 }
 
+# pair_end HOST [ARGUMENTS...]: its end of the pair; h2 listens.
+pair_end()
+{
+	case $1 in
+	h2) pair_up "$1" listen 10.77.1.2:7700 "${@:2}" ;;
+	*) pair_up "$1" connect 10.77.1.2:7700 "${@:2}" ;;
+	esac
+}
+
+# reboot_into_pair HOST [ARGUMENTS...]: it is on again, with the module and its end of the pair.
+reboot_into_pair()
+{
+	"$LAB" reboot "$1" && load_module "$1" && give_key "$1" && pair_end "$@"
+}
+
 # pair_hosts [ARGUMENTS...]: h1 and h2, with the module and a key, are a pair, and it is up.
 pair_hosts()
 {
-	pair_up h2 listen 10.77.1.2:7700 "$@"
-	pair_up h1 connect 10.77.1.2:7700 "$@"
+	pair_end h2 "$@"
+	pair_end h1 "$@"
 	wait_until 20 state_is h1 up
 }
 

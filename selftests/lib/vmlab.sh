@@ -99,6 +99,33 @@ let_go()
 	on h2 ftctl detach g --force 2>/dev/null
 }
 
+# vmms_anew OPTIONS...: VMMs on both hosts that are alike, in place of all that was there.
+vmms_anew()
+{
+	let_go
+	end_vmms h1 h2
+	both_vmms "$@"
+}
+
+# protected_anew NAME [ARGUMENTS...]: new ones, of the test's options, and a guest that is protected.
+protected_anew()
+{
+	vmms_anew "${options[@]}"
+	check "$1: protected" protect "${@:2}"
+	makes_output "$1: it makes output" h1
+}
+
+# stays HOST STATE: for two time-outs.
+# shellcheck disable=SC2317
+stays()
+{
+	local n
+	for ((n = 0; n < 8; n++)); do
+		guest_is "$1" "$2" || return
+		sleep $((TIMEOUT * 2 * 1000 / 8))e-3
+	done
+}
+
 # lines HOST: outputs that are out there.
 lines()
 {
@@ -117,6 +144,13 @@ judge()
 	on h2 cat "$outputs" >"$scratch/out2"
 	python3 -B "$KVMFT_ROOT/selftests/lib/flat_judge.py" judge "$@" \
 		"$scratch/out1" "$scratch/out2"
+}
+
+# one_sequence NAME: what came from h1, and then from h2, of a counter of seed 7 and two vcpus.
+one_sequence()
+{
+	check_has "$1: its outputs are one sequence" \
+		"$(judge --seed 7 --vcpus 2 --duplicates "$(told h2 loaded)")" " outputs, "
 }
 
 # vm_there HOST: is it attached?
@@ -186,6 +220,12 @@ users_are()
 told()
 {
 	ask "$1" status | sed -n "s/.*\"$2\": \([0-9]*\).*/\1/p"
+}
+
+# middle NUMBER...: the median.
+middle()
+{
+	printf '%s\n' "$@" | sort -n | sed -n "$((($# + 1) / 2))p"
 }
 
 # hashes: was the memory of h2's guest, promoted, what it had been on h1?
