@@ -95,7 +95,7 @@ END
 # left PLACE SINCE
 left()
 {
-	PYTHONPATH=$KVMFT_ROOT/selftests/lib python3 -B "$KVMFT_ROOT/selftests/lib/ftvmm_left.py" \
+	python3 -B "$KVMFT_ROOT/selftests/lib/ftvmm_left.py" \
 		"$scratch/sent" "$scratch/disk" "$1" "$2" 2>&1
 }
 

@@ -44,18 +44,9 @@ in_guest()
 	on h3 sh -c 'echo "$1" | timeout 120 busybox nc "$2" 11' sh "$1" "$guest_address"
 }
 
-# capture_begin NETWORK
-capture_begin()
-{
-	"$LAB" capture "$1" "$scratch/$1.pcap" 2>"$scratch/$1.said" &
-	captures+=($!)
-	wait_until 10 grep -q capturing "$scratch/$1.said"
-}
-
 # judged: what the checker of outputs says of a while of them.
 judged()
 {
-	captures=()
 	capture_begin repl
 	capture_begin svc
 	client 7
@@ -63,13 +54,10 @@ judged()
 	wait_until 60 more_answers 7 $OUTPUTS
 	wait_until 90 more_answers 8 $OUTPUTS
 	on h3 pkill -f ftvmm_client.py
-	kill -INT "${captures[@]}"
-	wait "${captures[@]}"
+	captures_end
 	"$LAB" log disk >"$scratch/disk.log"
-	PYTHONPATH=$KVMFT_ROOT/selftests/lib python3 -B "$KVMFT_ROOT/selftests/lib/ftvmm_outputs.py" \
-		"$scratch/repl.pcap" "$scratch/svc.pcap" "$scratch/disk.log" >"$scratch/judged" 2>&1
+	judge_outputs "$scratch/disk.log"
 	judged_status=$?
-	sed 's/^/# /' "$scratch/judged" | head -n 20
 }
 
 # has_judged WHAT: at least so many of them.

@@ -44,36 +44,22 @@ killed()
 # timed WHAT MODE: ms until the guest answers from the other host.
 timed()
 {
-	local capture
 	took=
 	on "$here" ftctl set g mode "$2"
-	"$LAB" capture svc "$scratch/svc.pcap" --from "$there" 2>"$scratch/svc.said" &
-	capture=$!
-	wait_until 10 grep -q capturing "$scratch/svc.said"
+	capture_begin svc --from "$there"
 	sleep "1.$((RANDOM % 10))"
 	killed "$here" "$1"
-	took=$(PYTHONPATH=$KVMFT_ROOT/selftests/lib python3 -B \
+	took=$(python3 -B \
 		"$KVMFT_ROOT/selftests/lib/ftvmm_first.py" "$scratch/svc.pcap" "$killed_at")
-	kill -INT $capture
-	wait $capture
+	captures_end
 }
 
 # ready_again NAME WHAT
 ready_again()
 {
-	if [[ $2 == host ]]; then
-		"$LAB" reboot "$here"
-		check "$1: the host is back" host_ready "$here"
-	fi
+	[[ $2 != host ]] || check "$1: the host is back" host_back "$here"
 	swap
-	check "$1: there is a standby again" make_standby
-	check "$1: it is protected again" wait_until 60 is_protected
-}
-
-# middle NUMBER...: the median.
-middle()
-{
-	printf '%s\n' "$@" | sort -n | sed -n "$((($# + 1) / 2))p"
+	protected_again "$1"
 }
 
 RANDOM=$KVMFT_SEED

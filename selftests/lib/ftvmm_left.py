@@ -8,37 +8,24 @@ one machine, as SINCE is. Prints how many packets of the guest left and how many
 that change the disk, and what they were.
 """
 
-import datetime
-import re
 import sys
 
 import ftvmm_outputs
 
 MAC = bytes.fromhex("5254006b7600")
-LINE = re.compile(r"^(\S+ \S+) connection=(\d+) (\w+) id=\d+ offset=(0x[0-9a-f]+)")
 CHANGES = "Write", "Zero", "Trim"
-
-
-def requests(path):
-    """(seconds, connection, what, offset) of each that the disk was asked for."""
-    with open(path, encoding="utf-8", errors="replace") as f:
-        for line in f:
-            found = LINE.match(line)
-            if found:
-                when = datetime.datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S.%f")
-                yield when.timestamp(), int(found[2]), found[3], int(found[4], 16)
 
 
 def main():
     """Prints it."""
     sent, disk, place, since = sys.argv[1:]
     place, since = int(place) * ftvmm_outputs.BLOCK_SIZE, float(since)
-    asked = list(requests(disk))
-    connection = next(nr for _, nr, what, at in reversed(asked) if (what, at) == ("Read", place))
+    asked = list(ftvmm_outputs.requests(disk))
+    connection = next(nr for _, nr, what, at, _ in reversed(asked) if (what, at) == ("Read", place))
     frames = [(when, f"a packet of {len(data)} bytes")
               for when, data in ftvmm_outputs.packets(sent) if data[6:12] == MAC]
     begin = min((when for when, _ in frames), default=since)
-    writes = [(when, f"{what} at {at:#x}") for when, nr, what, at in asked
+    writes = [(when, f"{what} at {at:#x}") for when, nr, what, at, _ in asked
               if nr == connection and what in CHANGES and when >= begin]
     # Without any before, the question would have been a wrong one.
     print(f"{len([w for w, _ in frames if w < since])} packets and "

@@ -22,7 +22,8 @@ BLOCK = re.compile(rb"(\d+) 8-line-\d+\n\1 8-line")
 BLOCK_SIZE = 4096
 # What is behind them on the disk is none of that client's.
 BLOCKS = 4096
-WRITE = re.compile(r"^(\S+ \S+) .*\bWrite id=\d+ offset=(0x[0-9a-f]+) count=(0x[0-9a-f]+)")
+REQUEST = re.compile(r"^(\S+ \S+) connection=(\d+) (\w+) id=\d+ "
+                     r"offset=(0x[0-9a-f]+) count=(0x[0-9a-f]+)")
 
 
 def packets(path):
@@ -159,17 +160,22 @@ def answers(path):
                 yield when, answer
 
 
+def requests(path):
+    """(seconds, connection, what, offset, bytes) of each that the disk was asked for."""
+    with open(path, encoding="utf-8", errors="replace") as f:
+        for found in filter(None, map(REQUEST.match, f)):
+            when = datetime.datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S.%f").timestamp()
+            yield when, int(found[2]), found[3], int(found[4], 16), int(found[5], 16)
+
+
 def blocks(path):
     """(seconds, what) of each block of the client's that was written."""
-    with open(path, encoding="utf-8", errors="replace") as f:
-        for line in f:
-            write = WRITE.match(line)
-            if not write:
-                continue
-            when = datetime.datetime.strptime(write[1], "%Y-%m-%d %H:%M:%S.%f").timestamp()
-            for at in range(int(write[2], 16), int(write[2], 16) + int(write[3], 16), BLOCK_SIZE):
-                if 0 < at // BLOCK_SIZE < BLOCKS:
-                    yield when, ("block", at // BLOCK_SIZE)
+    for when, _, what, offset, count in requests(path):
+        if what != "Write":
+            continue
+        for at in range(offset, offset + count, BLOCK_SIZE):
+            if 0 < at // BLOCK_SIZE < BLOCKS:
+                yield when, ("block", at // BLOCK_SIZE)
 
 
 def main():

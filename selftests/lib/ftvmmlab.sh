@@ -4,6 +4,9 @@
 # guest is protected.
 # shellcheck disable=SC2154	# scratch is pairlab's
 
+# Captures that are under way.
+captures=()
+
 # Where the guest is on the service network.
 guest_address=10.77.2.50
 
@@ -114,6 +117,32 @@ prober()
 	# shellcheck disable=SC2016
 	on h3 sh -c 'setsid python3 -B "$1" "$2" /tmp/gaps "$3" >/tmp/gaps.said 2>&1 </dev/null &' sh \
 		"$KVMFT_ROOT/selftests/lib/ftvmm_probe.py" "$guest_address" "$1"
+}
+
+# capture_begin NETWORK [ARGUMENTS...]: into a file of its name, until captures_end.
+capture_begin()
+{
+	"$LAB" capture "$1" "$scratch/$1.pcap" "${@:2}" 2>"$scratch/$1.said" &
+	captures+=($!)
+	wait_until 10 grep -q capturing "$scratch/$1.said"
+}
+
+captures_end()
+{
+	kill -INT "${captures[@]}"
+	wait "${captures[@]}"
+	captures=()
+}
+
+# judge_outputs DISK-LOG: what the checker of outputs says of what was captured, and of that.
+judge_outputs()
+{
+	local judged
+	python3 -B "$KVMFT_ROOT/selftests/lib/ftvmm_outputs.py" \
+		"$scratch/repl.pcap" "$scratch/svc.pcap" "$1" >"$scratch/judged" 2>&1
+	judged=$?
+	sed 's/^/# /' "$scratch/judged" | head -n 20
+	return $judged
 }
 
 # answers PORT: how many it has got.

@@ -14,13 +14,13 @@ FAULTS=(power_primary power_standby vmm_primary vmm_standby freeze_short freeze_
 PHASES=(any "${EPOCH_POINTS[@]}")
 # Of these it is looked what leaves the host that they strike.
 WATCHED=" freeze_long stop cut cut_one_way cut_both "
+storm_options=(serve --vcpus 2 --memory 256M --disk /dev/vda)
+
 # strikes_at_a_point FAULT: whether it does so in an epoch.
 strikes_at_a_point()
 {
 	[[ $1 != switch && $1 != copying ]]
 }
-
-storm_options=(serve --vcpus 2 --memory 256M --disk /dev/vda)
 
 # shuffled SEED WORD...: in an order that the seed makes.
 shuffled()
@@ -31,13 +31,10 @@ random.Random(sys.argv[1]).shuffle(words)
 print(*words)' "$@"
 }
 
-# host_ready HOST: it has been off, and is to have guests again.
-host_ready()
+# host_back HOST: it has been off, and is to have guests again.
+host_back()
 {
-	local role=(listen 10.77.1.2:7700)
-	[[ $1 == h1 ]] && role=(connect 10.77.1.2:7700)
-	load_module "$1" && give_key "$1" && guest_place "$1" && known_by_disk "$1" &&
-		pair_up "$1" "${role[@]}" timeout ${TIMEOUT}s
+	reboot_into_pair "$1" timeout ${TIMEOUT}s && guest_place "$1" && known_by_disk "$1"
 }
 
 # known_by_disk HOST: the shared disk's server knows it from the others by what it reads.
@@ -74,22 +71,15 @@ is_protected()
 watch_begin()
 {
 	watched=$here
-	watchers=()
-	local words
-	for words in "repl" "svc --from $here"; do
-		# shellcheck disable=SC2086
-		"$LAB" capture ${words%% *} "$scratch/${words%% *}.pcap" ${words#"${words%% *}"} \
-			2>"$scratch/${words%% *}.said" &
-		watchers+=($!)
-		wait_until 10 grep -q capturing "$scratch/${words%% *}.said"
-	done
+	capture_begin repl
+	capture_begin svc --from "$here"
 	watch_since=
 }
 
 # something_left: an answer of the guest's was seen that does.
 something_left()
 {
-	PYTHONPATH=$KVMFT_ROOT/selftests/lib python3 -B "$KVMFT_ROOT/selftests/lib/ftvmm_first.py" \
+	python3 -B "$KVMFT_ROOT/selftests/lib/ftvmm_first.py" \
 		"$scratch/svc.pcap" 0
 }
 
@@ -102,10 +92,9 @@ watch_from_now()
 # watch_end: what has left since; as ftvmm_left.py says it.
 watch_end()
 {
-	kill -INT "${watchers[@]}"
-	wait "${watchers[@]}"
+	captures_end
 	"$LAB" log disk >"$scratch/disk.log"
-	PYTHONPATH=$KVMFT_ROOT/selftests/lib python3 -B "$KVMFT_ROOT/selftests/lib/ftvmm_left.py" \
+	python3 -B "$KVMFT_ROOT/selftests/lib/ftvmm_left.py" \
 		"$scratch/svc.pcap" "$scratch/disk.log" "$(<"$scratch/place_$watched")" "$watch_since"
 }
 
@@ -146,8 +135,7 @@ fault_power_primary()
 	sleep 0.3
 	leave_points "$there"
 	taken_over "$1"
-	"$LAB" reboot "$here"
-	check "$1: its host is back" host_ready "$here"
+	check "$1: its host is back" host_back "$here"
 	swap
 }
 
@@ -157,8 +145,7 @@ fault_power_standby()
 	sleep 0.3
 	leave_points "$here"
 	told_to_go_on "$1"
-	"$LAB" reboot "$there"
-	check "$1: its host is back" host_ready "$there"
+	check "$1: its host is back" host_back "$there"
 }
 
 fault_vmm_primary()
@@ -225,10 +212,8 @@ fault_stop()
 	# It couldn't know, so what had been acknowledged may have left; nothing else.
 	watch_from_now
 	nothing_left "$1"
-	PYTHONPATH=$KVMFT_ROOT/selftests/lib python3 -B "$KVMFT_ROOT/selftests/lib/ftvmm_outputs.py" \
-		"$scratch/repl.pcap" "$scratch/svc.pcap" /dev/null >"$scratch/judged" 2>&1
+	judge_outputs /dev/null
 	check_eq "$1: nothing left that wasn't acknowledged before" 0 $?
-	sed 's/^/# /' "$scratch/judged"
 	swap
 }
 
@@ -294,8 +279,7 @@ fault_copying()
 		on "$there" pkill -9 -x ftvmm
 	else
 		"$LAB" kill "$there"
-		"$LAB" reboot "$there"
-		check "$1: its host is back" host_ready "$there"
+		check "$1: its host is back" host_back "$there"
 	fi
 	on "$here" ftctl set g rate none
 	check "$1: the guest goes on meanwhile" wait_until 20 guest_is "$here" solo
@@ -303,17 +287,19 @@ fault_copying()
 
 somebody_serves()
 {
-	is_protected || guest_is "$here" protected || guest_is "$there" solo
+	guest_is "$here" protected || guest_is "$there" solo
+}
+
+protected_again()
+{
+	check "$1: there is a standby again" make_standby
+	check "$1: it is protected again" wait_until 60 is_protected
 }
 
 # again NAME: there is a standby again, and who asks is answered.
 again()
 {
-	if ! is_protected; then
-		check "$1: there is a standby again" make_standby
-		# Without its last one it doesn't know if that has taken over.
-		check "$1: it is protected again" wait_until 60 is_protected
-	fi
+	is_protected || protected_again "$1"
 	check "$1: it counts on" wait_until 90 more_answers 7 "$(answers 7)"
 	check "$1: it writes on" wait_until 90 more_answers 8 "$(answers 8)"
 }
@@ -368,8 +354,9 @@ storm_fault()
 		watch_begin
 		check "$name: it is seen what leaves $here" something_left
 	fi
-	[[ $phase == any ]] && sleep "$((RANDOM % 2)).$((RANDOM % 10))$((RANDOM % 10))"
-	if [[ $phase != any ]]; then
+	if [[ $phase == any ]]; then
+		sleep "$((RANDOM % 2)).$((RANDOM % 10))$((RANDOM % 10))"
+	else
 		host=$(host_of_point "$phase" "$here" "$there")
 		check "$name: an epoch is there" reach_point "$host" "$phase"
 	fi
