@@ -36,7 +36,7 @@ ends "it reboots" 3
 
 load_module h1
 linux h1 serve --vcpus 4 --disk disk
-check "with four vcpus it serves" wait_until 90 linux_says h1 serving
+serves "with four vcpus it serves" h1
 check "it has four" linux_says h1 "guest: 4 vcpus"
 check "it answers" on h1 busybox ping -c 10 -W 5 -q "$guest_address"
 check_has "its status" "$(linux_asks h1 status)" '"role": "primary", "paused": false, "vcpus": 4'

@@ -34,8 +34,10 @@ guest_places h1 h2
 options=(serve --vcpus "$VCPUS" --memory 256M --disk /dev/vda)
 linux h2 "${options[@]}" --standby
 linux h1 "${options[@]}"
-check "the guest serves" wait_until 120 linux_says h1 serving
+serves "the guest serves" h1
 check "it is protected" protect mode sync
+# Without all that the rest says nothing, and waits for long.
+[[ $tap_failed == 0 ]] || { show h2; done_testing; }
 
 # in_guest COMMAND: what it prints there.
 in_guest()

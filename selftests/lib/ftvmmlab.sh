@@ -47,7 +47,9 @@ guest_places()
 # ftvmm HOST OPTIONS...: one there, in place of the one before.
 ftvmm()
 {
-	on "$1" sh "$KVMFT_ROOT/selftests/ftvmm/start" "${@:2}" >"$scratch/vmm_$1"
+	on "$1" sh "$KVMFT_ROOT/selftests/ftvmm/start" "${@:2}" >"$scratch/vmm_$1" && return
+	echo "# no ftvmm on $1: $(<"$scratch/vmm_$1")"
+	return 1
 }
 
 # linux HOST WORD OPTIONS...: a guest there, in place of the one before, that does what
@@ -87,6 +89,17 @@ linux_said()
 linux_says()
 {
 	linux_said "$1" | grep -q "$2"
+}
+
+# serves NAME HOST: its guest does, or one sees why not.
+serves()
+{
+	if wait_until 120 linux_says "$2" serving; then
+		pass "$1"
+	else
+		fail "$1"
+		show "$2"
+	fi
 }
 
 # linux_ended HOST: its exit status, empty while it runs.
@@ -200,8 +213,9 @@ end_linux()
 show()
 {
 	{
+		on "$1" grep -a 'int3:' /tmp/vmm/console
 		on "$1" tail -n 25 /tmp/vmm/console
-		on "$1" cat /tmp/vmm/said
+		on "$1" cat /tmp/vmm/said /tmp/vmm/status
 		linux_asks "$1" status
 	} 2>&1 | sed 's/^/# /'
 }
