@@ -212,6 +212,14 @@ static const char *dash(bool known, const char *text)
 	return known ? text : "-";
 }
 
+/* It is known in milliseconds. */
+static const char *age_text(const struct vm_info *vm, char *text)
+{
+	uint64_t ms = vm_number(vm, KVMFT_A_VM_COMMITTED_AGE);
+
+	return ms ? duration_brief(ms * NS_PER_MS, text) : "<1ms";
+}
+
 static void print_row(const struct row *row, int columns, int width)
 {
 	char checkpoints[RATE_SIZE], pages[RATE_SIZE], bytes[RATE_SIZE];
@@ -234,8 +242,7 @@ static void print_row(const struct row *row, int columns, int width)
 		   dash(rate->sends, rate_text(rate->bytes / 1e6, bytes)),
 		   dash(parks, duration_brief(vm_counter(vm, KVMFT_A_COUNTER_PARKED_P50), p50)),
 		   dash(parks, duration_brief(vm_counter(vm, KVMFT_A_COUNTER_PARKED_P99), p99)),
-		   dash(vm_has(vm, KVMFT_A_VM_COMMITTED_AGE),
-			duration_brief(vm_number(vm, KVMFT_A_VM_COMMITTED_AGE) * NS_PER_MS, lag)),
+		   dash(vm_has(vm, KVMFT_A_VM_COMMITTED_AGE), age_text(vm, lag)),
 		   reason ? " " : "", reason ? reason_name(reason, why) : "");
 }
 
