@@ -67,10 +67,26 @@ is_protected()
 	guest_is "$here" protected && guest_is "$there" protected
 }
 
+# devices_watch: from now on, $here's kernel writes down what it is handed for its devices.
+devices_watch()
+{
+	# shellcheck disable=SC2016
+	on "$here" sh -ec '
+		cd /sys/kernel/tracing
+		echo 0 >tracing_on
+		echo boot >trace_clock
+		echo >trace
+		echo "name==\"tap0\"" >events/net/netif_receive_skb/filter
+		echo 1 >events/net/netif_receive_skb/enable
+		echo 1 >events/block/block_rq_issue/enable
+		echo 1 >tracing_on'
+}
+
 # watch_begin: what leaves $here is written down.
 watch_begin()
 {
 	watched=$here
+	devices_watch
 	capture_begin repl
 	capture_begin svc --from "$here"
 	watch_since=
@@ -106,21 +122,6 @@ nothing_left()
 	check_has "$1: nothing has left $watched since" "$(<"$scratch/left")" "0 packets and 0 writes since"
 	check_hasnt "$1: before, packets have" "$(<"$scratch/left")" "0 packets and 0 writes before"
 	sed 's/^/# /' "$scratch/left"
-}
-
-# devices_watch: from now on, $here's kernel writes down what it is handed for its devices.
-devices_watch()
-{
-	# shellcheck disable=SC2016
-	on "$here" sh -ec '
-		cd /sys/kernel/tracing
-		echo 0 >tracing_on
-		echo boot >trace_clock
-		echo >trace
-		echo "name==\"tap0\"" >events/net/netif_receive_skb/filter
-		echo 1 >events/net/netif_receive_skb/enable
-		echo 1 >events/block/block_rq_issue/enable
-		echo 1 >tracing_on'
 }
 
 # devices_seen: what that was, and by how much its clock is ahead of this machine's.
@@ -220,7 +221,6 @@ fault_freeze_short()
 
 fault_freeze_long()
 {
-	devices_watch
 	sleep "0.$((RANDOM % 10))$((RANDOM % 10))"
 	"$LAB" freeze "$here"
 	leave_points "$there"
