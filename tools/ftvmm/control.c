@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -15,6 +16,8 @@
 #include "virtio.h"
 
 #define LINE_MAX_LEN 256
+/* Of each outbox. */
+#define WAITS_TOLD 4096
 
 static const char *role(void)
 {
@@ -84,7 +87,9 @@ static void tell_status(FILE *answer)
 	}
 	fprintf(answer, "{\"pid\": %d, \"role\": \"%s\", \"paused\": %s, \"vcpus\": %u, ",
 		getpid(), role(), vmm.paused ? "true" : "false", vmm.options.vcpus);
-	fprintf(answer, "\"memory\": %llu, ", (unsigned long long)vmm.options.memory);
+	fprintf(answer, "\"memory\": %llu, \"permitted\": %llu, ",
+		(unsigned long long)vmm.options.memory,
+		(unsigned long long)__atomic_load_n(&vmm.permitted, __ATOMIC_RELAXED));
 	tell_area(answer);
 	fprintf(answer, "\"exits\": %llu, \"saves\": %llu, \"console\": {",
 		(unsigned long long)exits, (unsigned long long)saves);
@@ -93,6 +98,28 @@ static void tell_status(FILE *answer)
 	for (i = 0; i < vmm.device_count; i++)
 		tell_device(answer, vmm.devices[i]);
 	fprintf(answer, "}\n");
+}
+
+static void tell_waits_of(FILE *answer, const char *name, struct outbox *outbox, u64 *waits)
+{
+	u32 count = outbox_waits(outbox, waits, WAITS_TOLD), i;
+
+	for (i = 0; i < count; i++)
+		fprintf(answer, "%s %llu\n", name, (unsigned long long)waits[i]);
+}
+
+/* How long each of the latest outputs waited, in ns, since this was asked last. */
+static void tell_waits(FILE *answer)
+{
+	u64 *waits = make(WAITS_TOLD * sizeof(*waits));
+	unsigned int i;
+
+	tell_waits_of(answer, "console", serial_outbox(), waits);
+	for (i = 0; i < vmm.device_count; i++) {
+		if (vmm.devices[i]->outbox)
+			tell_waits_of(answer, vmm.devices[i]->name, vmm.devices[i]->outbox, waits);
+	}
+	free(waits);
 }
 
 static void set_paused(bool paused)
@@ -106,6 +133,8 @@ static void answer_line(FILE *answer, const char *command)
 {
 	if (!strcmp(command, "status")) {
 		tell_status(answer);
+	} else if (!strcmp(command, "waits")) {
+		tell_waits(answer);
 	} else if (!strcmp(command, "pause") || !strcmp(command, "resume")) {
 		set_paused(*command == 'p');
 		fprintf(answer, "ok\n");

@@ -167,6 +167,18 @@ void devices_ticket(u32 owner, u64 ticket)
 	}
 }
 
+u64 devices_tickets(u32 owner, u64 first)
+{
+	unsigned int i;
+
+	first = outbox_tickets(serial_outbox(), owner, first);
+	for (i = 0; i < vmm.device_count; i++) {
+		if (vmm.devices[i]->outbox)
+			first = outbox_tickets(vmm.devices[i]->outbox, owner, first);
+	}
+	return outbox_tickets(vmm.ending, owner, first);
+}
+
 void devices_save(struct blob *blob)
 {
 	unsigned int i;

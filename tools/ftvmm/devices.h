@@ -32,6 +32,9 @@ void devices_gather(struct vcpu *vcpu);
 /* That is this vcpu's, or OWNER_LOADED's. */
 void devices_ticket(u32 owner, u64 ticket);
 
+/* The same, with a ticket for each output, from first on; returns the one after the last. */
+u64 devices_tickets(u32 owner, u64 first);
+
 void devices_save(struct blob *blob);
 bool devices_load(struct blob *blob);
 

@@ -14,7 +14,8 @@
 
 static const char usage[] =
 	"ftvmm --kernel BZIMAGE [options]   run a guest\n"
-	"ftvmm ask SOCKET COMMAND           ask one that runs: status, pause, resume, quit\n"
+	"ftvmm ask SOCKET COMMAND           ask one that runs: status, waits,\n"
+	"                                   pause, resume, quit\n"
 	"  --kernel FILE      a bzImage\n"
 	"  --initrd FILE\n"
 	"  --cmdline TEXT     for the kernel (console=ttyS0)\n"

@@ -2,6 +2,7 @@
 #include "outbox.h"
 
 #include <pthread.h>
+#include <time.h>
 
 #include "ft.h"
 #include "vcpu.h"
@@ -11,6 +12,9 @@
 
 /* How often to look whether something is still on its way out. */
 #define SETTLE_US 200
+
+/* Of how many outputs it is known how long they waited. */
+#define WAITS_MAX 4096
 
 struct outbox {
 	const struct outbox_ops *ops;
@@ -23,7 +27,17 @@ struct outbox {
 	struct outbox_counts counts;
 	/* A thread waits for a ticket; somebody had no room. */
 	bool waited_for, refused;
+	/* For how long outputs waited for permission; the latest is before wait_count. */
+	u64 waits[WAITS_MAX], wait_count;
 };
+
+static u64 now_ns(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_BOOTTIME, &time);
+	return time.tv_sec * 1000000000ULL + time.tv_nsec;
+}
 
 struct outbox *outbox_make(const struct outbox_ops *ops, void *device, unsigned int threads,
 			   u64 limit)
@@ -61,6 +75,9 @@ static void take_out(struct outbox *outbox, struct request *request)
 	outbox->counts.waiting--;
 	outbox->counts.bytes -= request->data_len;
 	outbox->counts.done++;
+	if (request->gated && request->permitted)
+		outbox->waits[outbox->wait_count++ % WAITS_MAX] =
+			request->permitted - request->added;
 }
 
 bool outbox_has_room(struct outbox *outbox, u64 data_len)
@@ -77,6 +94,7 @@ bool outbox_has_room(struct outbox *outbox, u64 data_len)
 
 void outbox_add(struct outbox *outbox, struct request *request)
 {
+	request->added = now_ns();
 	pthread_mutex_lock(&outbox->lock);
 	append(outbox, request);
 	outbox->counts.made++;
@@ -102,6 +120,22 @@ void outbox_ticket(struct outbox *outbox, u32 owner, u64 ticket)
 	pthread_mutex_unlock(&outbox->lock);
 }
 
+u64 outbox_tickets(struct outbox *outbox, u32 owner, u64 first)
+{
+	struct request *request;
+	u64 next = first;
+
+	pthread_mutex_lock(&outbox->lock);
+	for (request = outbox->first; request; request = request->next) {
+		if (request->ticket == TICKET_PENDING && request->owner == owner)
+			request->ticket = request->gated ? next++ : 0;
+	}
+	if (next != first)
+		pthread_cond_broadcast(&outbox->changed);
+	pthread_mutex_unlock(&outbox->lock);
+	return next;
+}
+
 /* First it counts, then it is looked whether it may: so who waits for 0 misses nothing. */
 static void set_leaving(struct request *request, bool leaving)
 {
@@ -113,10 +147,18 @@ static void set_leaving(struct request *request, bool leaving)
 
 void outbox_permit(struct request *request)
 {
+	u64 asked;
+
 	while (request->gated) {
 		set_leaving(request, true);
-		if (ft_may_leave(request->ticket))
+		/* A time from before the answer, as the lease is judged by one. */
+		asked = now_ns();
+		if (ft_may_leave(request->ticket)) {
+			__atomic_store_n(&vmm.permitted, asked, __ATOMIC_RELAXED);
+			if (!request->permitted)
+				request->permitted = asked;
 			return;
+		}
 		set_leaving(request, false);
 		ft_wait(request->ticket);
 	}
@@ -264,6 +306,21 @@ void outbox_start(struct outbox *outbox)
 		start_thread(work, outbox);
 }
 
+u32 outbox_waits(struct outbox *outbox, u64 *waits, u32 max)
+{
+	u32 count, i;
+
+	pthread_mutex_lock(&outbox->lock);
+	count = outbox->wait_count < WAITS_MAX ? outbox->wait_count : WAITS_MAX;
+	if (count > max)
+		count = max;
+	for (i = 0; i < count; i++)
+		waits[i] = outbox->waits[(outbox->wait_count - count + i) % WAITS_MAX];
+	outbox->wait_count = 0;
+	pthread_mutex_unlock(&outbox->lock);
+	return count;
+}
+
 bool outbox_is_empty(struct outbox *outbox)
 {
 	return !outbox_counts(outbox).waiting;
@@ -310,6 +367,7 @@ bool outbox_load(struct outbox *outbox, struct blob *blob,
 			return false;
 		}
 		pthread_mutex_lock(&outbox->lock);
+		request->added = now_ns();
 		append(outbox, request);
 		outbox->counts.loaded++;
 		pthread_mutex_unlock(&outbox->lock);

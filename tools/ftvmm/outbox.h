@@ -51,6 +51,12 @@ void outbox_add(struct outbox *outbox, struct request *request);
 /* What this owner has added may leave with this ticket. */
 void outbox_ticket(struct outbox *outbox, u32 owner, u64 ticket);
 
+/*
+ * The same, with a ticket for each one that is output, in their order, from first on. Returns
+ * the one after the last.
+ */
+u64 outbox_tickets(struct outbox *outbox, u32 owner, u64 first);
+
 /* Waits until it may leave now. */
 void outbox_permit(struct request *request);
 
@@ -63,6 +69,9 @@ void outbox_settle(void);
 /* The guest has reset the device, or one of its rings: nobody waits for it. */
 void outbox_forget(struct outbox *outbox, u32 queue);
 #define OUTBOX_ALL_QUEUES (~0U)
+
+/* How long outputs waited for their permission, in ns, up to max of the latest; once. */
+u32 outbox_waits(struct outbox *outbox, u64 *waits, u32 max);
 
 bool outbox_is_empty(struct outbox *outbox);
 struct outbox_counts outbox_counts(struct outbox *outbox);

@@ -38,6 +38,8 @@ enum request_kind {
  * struct request - one of them
  * @next: The one after it in its outbox.
  * @ticket: From the hook; TICKET_PENDING before that.
+ * @added: When it was put into its outbox, in ns.
+ * @permitted: When it was first permitted to leave; 0 before that.
  * @owner: The vcpu whose hook brings the ticket.
  * @gated: It is output: it leaves with a ticket and in order.
  * @started: It is being done.
@@ -58,7 +60,7 @@ enum request_kind {
  */
 struct request {
 	struct request *next;
-	u64 ticket;
+	u64 ticket, added, permitted;
 	u32 owner;
 	bool gated, started, leaving, stale;
 	u8 kind, status;

@@ -86,6 +86,7 @@ struct outbox;
  * @loaded: A standby that has taken the device state, and is the guest's only VMM.
  * @protected: The guest was protected at least once.
  * @leaving: Requests of outboxes that may be on their way out.
+ * @permitted: When output was last permitted, by CLOCK_BOOTTIME; 0 if none was.
  * @paused: Vcpus stand still because an operator wants it.
  * @memory: The guest's.
  * @bus: Who is at which address.
@@ -101,6 +102,7 @@ struct vmm {
 	struct kvmft_area *area;
 	bool loaded, protected, paused;
 	int leaving;
+	u64 permitted;
 	struct memory *memory;
 	struct bus *bus;
 	struct vcpu *vcpus;
