@@ -67,26 +67,11 @@ is_protected()
 	guest_is "$here" protected && guest_is "$there" protected
 }
 
-# devices_watch: from now on, $here's kernel writes down what it is handed for its devices.
-devices_watch()
-{
-	# shellcheck disable=SC2016
-	on "$here" sh -ec '
-		cd /sys/kernel/tracing
-		echo 0 >tracing_on
-		echo boot >trace_clock
-		echo >trace
-		echo "name==\"tap0\"" >events/net/netif_receive_skb/filter
-		echo 1 >events/net/netif_receive_skb/enable
-		echo 1 >events/block/block_rq_issue/enable
-		echo 1 >tracing_on'
-}
-
 # watch_begin: what leaves $here is written down.
 watch_begin()
 {
 	watched=$here
-	devices_watch
+	watch_begun=$(date +%s.%N)
 	capture_begin repl
 	capture_begin svc --from "$here"
 	watch_since=
@@ -124,29 +109,33 @@ nothing_left()
 	sed 's/^/# /' "$scratch/left"
 }
 
-# devices_seen: what that was, and by how much its clock is ahead of this machine's.
-devices_seen()
+# permitted_last: when the VMM on $watched permitted its last output, by this machine's clock.
+permitted_last()
 {
-	local before after up
+	local before after up last
 	before=$(date +%s.%N)
 	up=$(on "$watched" cut -d' ' -f1 /proc/uptime)
 	after=$(date +%s.%N)
-	echo "$before $after $up" >"$scratch/clocks"
-	on "$watched" sh -c 'cd /sys/kernel/tracing && echo 0 >tracing_on && cat trace &&
-		echo 0 >events/enable' >"$scratch/handed"
+	last=$(linux_asks "$watched" status | sed -n 's/.*"permitted": \([0-9]*\).*/\1/p')
+	awk -v last="${last:-0}" -v up="$up" -v before="$before" -v after="$after" \
+		'BEGIN { printf "%.3f\n", last ? last / 1e9 - up + (before + after) / 2 : 0 }'
 }
 
-# nothing_handed NAME: since then, the VMM on $watched has given its devices nothing to send or
-# to write. What left since was given them before.
-nothing_handed()
+# is_before A B SECONDS: by at least so much.
+is_before()
 {
-	devices_seen
-	python3 -B "$KVMFT_ROOT/selftests/lib/ftvmm_handed.py" \
-		"$scratch/handed" "$scratch/clocks" "$watch_since" >"$scratch/since" 2>&1
-	check_has "$1: no device of $watched has been given anything since" "$(<"$scratch/since")" \
-		"0 packets and 0 writes since"
-	check_hasnt "$1: before, one has" "$(<"$scratch/since")" "0 packets and 0 writes before"
-	sed 's/^/# /' "$scratch/since"
+	awk -v a="$1" -v b="$2" -v least="$3" 'BEGIN { exit !(a + least < b) }'
+}
+
+# nothing_permitted NAME: since then, the VMM on $watched, whose host had stood still for two
+# seconds and more. What left since was permitted before, and on its way: between a VMM's last look
+# and a wire there are a host's own queues.
+nothing_permitted()
+{
+	local last
+	last=$(permitted_last)
+	check "$1: its last output was permitted before" is_before "$last" "$watch_since" 1
+	check "$1: and it was one of these" is_before "$watch_begun" "$last" 0
 	sleep 1
 	watch_end >"$scratch/left" 2>&1
 	check_hasnt "$1: before, packets have left" "$(<"$scratch/left")" "0 packets and 0 writes before"
@@ -230,7 +219,7 @@ fault_freeze_long()
 	"$LAB" thaw "$here"
 	leave_points "$here"
 	known_here "$1"
-	nothing_handed "$1"
+	nothing_permitted "$1"
 	swap
 }
 
