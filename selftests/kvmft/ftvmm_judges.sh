@@ -99,10 +99,10 @@ left()
 		"$scratch/sent" "$scratch/disk" "$1" "$2" 2>&1
 }
 
-check_has "what has left before a moment is counted" "$(left 200 15)" "1 packets and 1 writes before"
-check_has "what has left since is, too" "$(left 200 15)" "1 packets and 1 writes since"
+check_has "what has left before a moment is counted" "$(left 200 15)" "before: 1 packets, 1 writes"
+check_has "what has left since is, too" "$(left 200 15)" "since: 1 packets, 1 writes"
 check_has "and told" "$(left 200 15)" "after 7000.0 ms: Write at 0x9000"
-check_has "nothing is nothing" "$(left 200 30)" "0 packets and 0 writes since"
-check_has "another host's writes are another host's" "$(left 100 15)" "1 packets and 1 writes since"
-check_has "those that it hasn't done, too" "$(left 100 21.5)" "0 packets and 0 writes since"
+check_has "nothing is nothing" "$(left 200 30)" "since: 0 packets, 0 writes"
+check_has "another host's writes are another host's" "$(left 100 15)" "since: 1 packets, 1 writes"
+check_has "those that it hasn't done, too" "$(left 100 21.5)" "since: 0 packets, 0 writes"
 done_testing

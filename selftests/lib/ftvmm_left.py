@@ -28,10 +28,10 @@ def main():
     writes = [(when, f"{what} at {at:#x}") for when, nr, what, at, _ in asked
               if nr == connection and what in CHANGES and when >= begin]
     # Without any before, the question would have been a wrong one.
-    print(f"{len([w for w, _ in frames if w < since])} packets and "
-          f"{len([w for w, _ in writes if w < since])} writes before")
-    print(f"{len([w for w, _ in frames if w >= since])} packets and "
-          f"{len([w for w, _ in writes if w >= since])} writes since")
+    print(f"before: {len([w for w, _ in frames if w < since])} packets, "
+          f"{len([w for w, _ in writes if w < since])} writes")
+    print(f"since: {len([w for w, _ in frames if w >= since])} packets, "
+          f"{len([w for w, _ in writes if w >= since])} writes")
     for when, what in sorted(frames + writes):
         if when >= since:
             print(f"after {(when - since) * 1e3:.1f} ms: {what}")

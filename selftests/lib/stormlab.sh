@@ -104,8 +104,8 @@ nothing_left()
 {
 	sleep 1
 	watch_end >"$scratch/left" 2>&1
-	check_has "$1: nothing has left $watched since" "$(<"$scratch/left")" "0 packets and 0 writes since"
-	check_hasnt "$1: before, packets have" "$(<"$scratch/left")" "0 packets and 0 writes before"
+	check_has "$1: nothing has left $watched since" "$(<"$scratch/left")" "since: 0 packets, 0 writes"
+	check_hasnt "$1: before, packets have" "$(<"$scratch/left")" "before: 0 packets, 0 writes"
 	sed 's/^/# /' "$scratch/left"
 }
 
@@ -138,7 +138,7 @@ nothing_permitted()
 	check "$1: and it was one of these" is_before "$watch_begun" "$last" 0
 	sleep 1
 	watch_end >"$scratch/left" 2>&1
-	check_hasnt "$1: before, packets have left" "$(<"$scratch/left")" "0 packets and 0 writes before"
+	check_hasnt "$1: before, packets have left" "$(<"$scratch/left")" "before: 0 packets, 0 writes"
 	sed 's/^/# /' "$scratch/left"
 }
 
