@@ -30,14 +30,15 @@ ftctl_src	:= $(wildcard tools/ftctl/*.c)
 ftvmm_src	:= $(wildcard tools/ftvmm/*.c)
 lab_bin		:= $(addprefix $(BUILD)/lab/,agent quick tsckhz)
 test_c		:= $(wildcard selftests/kvmft/*.c)
-test_copied	:= $(wildcard selftests/kvmft/*.sh selftests/lib/*.sh selftests/lib/*.py selftests/fixtures/*.sh)
+test_copied	:= $(wildcard selftests/kvmft/*.sh selftests/lib/*.sh selftests/lib/*.py selftests/fixtures/*.sh \
+		   selftests/bench/*.sh selftests/bench/parts/*.sh)
 test_all	:= $(test_c:selftests/%.c=$(BUILD)/selftests/%) \
 		   $(test_copied:selftests/%=$(BUILD)/selftests/%)
 
 .PHONY: all module module-faults tools selftests install modules_install clean
 .PHONY: distclean help deps deps-ready linux-source lab demo lint lint-run check
 .PHONY: check-run check-long check-long-run check-debug check-debug-run kernels
-.PHONY: module-dir fixture-module fuzz
+.PHONY: module-dir fixture-module fuzz bench
 
 all: module tools
 
@@ -58,6 +59,7 @@ help:
 	@echo 'make lint               checkpatch, sparse, shellcheck, warnings, documentation'
 	@echo 'make demo               a guest that outlives its host, to look at; its timeline as an SVG'
 	@echo '    FAST=1                  with less time to look at it'
+	@echo 'make bench              kvmft beside others (T="micro macro", FAST=1 to see that it works)'
 	@echo 'make lab                two hosts with the module loaded, to look around in'
 	@echo 'make clean, distclean   remove what was built; what is cached, too'
 
@@ -164,13 +166,14 @@ ftvmm_fuzz_src := $(wildcard selftests/ftvmm/*.c) \
 		  rng.c virtio.c)
 
 # What runs in its guests has nothing to link with there.
-$(BUILD)/selftests/ftvmm/work: selftests/ftvmm/guest/work.c
+$(addprefix $(BUILD)/selftests/ftvmm/,work measure): $(BUILD)/selftests/ftvmm/%: selftests/ftvmm/guest/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(WARN) $(STD) -static -o $@ $<
 
-# A kernel for it that is nothing but one of flatvmm's guests.
-$(BUILD)/selftests/ftvmm/counter: selftests/ftvmm/counter.S $(addprefix selftests/flat/,layout.h \
-		code.inc counter.inc)
+# Kernels for it that are nothing but a small guest.
+$(addprefix $(BUILD)/selftests/ftvmm/,counter pages): $(BUILD)/selftests/ftvmm/%: \
+		selftests/ftvmm/%.S selftests/ftvmm/bzimage.inc \
+		$(addprefix selftests/flat/,layout.h code.inc counter.inc)
 	@mkdir -p $(@D)
 	$(CC) $(WARN) -Iselftests/flat -nostdlib -static -o $@ $< \
 		-Wl,--oformat=binary,--build-id=none,--section-start=.rodata=0,--entry=0
@@ -180,6 +183,16 @@ $(BUILD)/selftests/ftvmm/fuzz: $(ftvmm_fuzz_src) uapi/linux/kvmft.h $(wildcard s
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(WARN) $(STD) -Iuapi -pthread \
 		-fsanitize=address,undefined -fno-sanitize-recover=all -o $@ $(ftvmm_fuzz_src)
+
+# ftvmm with Kemari's method in place of kvmft.
+kemari_src := $(filter-out tools/ftvmm/ft.c,$(wildcard tools/ftvmm/*.c)) selftests/bench/kemari.c
+
+$(BUILD)/selftests/bench/ftvmm-kemari: $(kemari_src) selftests/bench/kemari.h uapi/linux/kvmft.h \
+		$(wildcard tools/ftvmm/*.h)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(WARN) $(STD) -Iuapi -Itools/ftvmm -pthread -o $@ $(kemari_src)
+
+$(BUILD)/selftests/bench/kemari_receiver: selftests/bench/kemari.h
 
 # What measurements are compared with.
 $(BUILD)/selftests/bench/%: selftests/bench/%.c
@@ -191,8 +204,8 @@ $(BUILD)/selftests/%: selftests/%
 	@cp $< $@
 
 selftests: $(lab_bin) $(test_all) $(BUILD)/selftests/wire/unit $(BUILD)/selftests/flat/flatvmm \
-		$(addprefix $(BUILD)/selftests/ftvmm/,fuzz work counter) \
-		$(BUILD)/selftests/bench/plain $(addprefix $(BUILD)/selftests/kselftest/,runner.sh prefix.pl)
+		$(addprefix $(BUILD)/selftests/ftvmm/,fuzz work measure counter pages) \
+		$(addprefix $(BUILD)/selftests/bench/,plain kemari_receiver ftvmm-kemari) $(addprefix $(BUILD)/selftests/kselftest/,runner.sh prefix.pl)
 
 # --- Installing ------------------------------------------------------------
 
@@ -246,6 +259,10 @@ lint-run: tools selftests
 lab: deps-ready
 	@$(MAKE) --no-print-directory KERNELS='$(firstword $(KERNELS))' kernels tools selftests
 	@scripts/lab-for-people $(BUILD) $(firstword $(KERNELS))
+
+bench: deps-ready
+	@$(MAKE) --no-print-directory KERNELS='$(lastword $(KERNELS))' kernels tools selftests
+	@selftests/bench/run $(BUILD) '$(lastword $(KERNELS))' '$(T)' $(if $(filter-out 0,$(FAST)),fast)
 
 demo: deps-ready
 	@$(MAKE) --no-print-directory KERNELS='$(firstword $(KERNELS))' kernels tools selftests

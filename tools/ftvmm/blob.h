@@ -16,12 +16,13 @@
  * @data: Where.
  * @len: How much room there is, or what there is to read.
  * @at: How far it has come.
+ * @lean: Data that guest memory has as well is left out; whoever reads it can't do with that.
  * @bad: What should have been there wasn't, or didn't fit.
  */
 struct blob {
 	u8 *data;
 	u64 len, at;
-	bool bad;
+	bool lean, bad;
 };
 
 void blob_put(struct blob *blob, const void *data, u64 len);

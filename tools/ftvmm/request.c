@@ -65,7 +65,8 @@ void request_save(struct blob *blob, const struct request *request)
 	blob_put_u64(blob, request->len);
 	blob_put_u64(blob, request->status_gpa);
 	blob_put_u32(blob, request->data_len);
-	blob_put(blob, request->data, request->data_len);
+	if (!blob->lean)
+		blob_put(blob, request->data, request->data_len);
 	blob_put_u32(blob, request->segment_count);
 	for (i = 0; i < request->segment_count; i++) {
 		blob_put_u64(blob, request->segments[i].gpa);

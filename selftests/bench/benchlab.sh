@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# benchlab.sh - for measurements with a guest of ftvmm's on h1 that is protected by each of
+# several peers in turn. Behind tap.sh, pairlab.sh, vmlab.sh and ftvmmlab.sh.
+# shellcheck disable=SC2154	# scratch is pairlab's
+
+# One line of this for each figure: MEASURE PEER VCPUS X ROUND VALUE, separated by tabs.
+bench_file=$KVMFT_BUILD/bench/$(basename "$0" .sh).tsv
+bench_dir=$KVMFT_BUILD/selftests/bench
+KEMARI_PORT=7799
+PLAIN_PORT=7790
+
+# record MEASURE PEER VCPUS X ROUND VALUE
+record()
+{
+	local IFS=$'\t'
+	echo "$*" >>"$bench_file"
+}
+
+# bench_begin: hosts, a pair, and all that guests and peers need.
+bench_begin()
+{
+	mkdir -p "${bench_file%/*}"
+	echo "# kernel $KVMFT_KERNEL" >"$bench_file"
+	# What a round before may have left.
+	end_linux h1 h2
+	on h2 pkill -x kemari_receiver
+	on h2 pkill -x plain
+	load_module h1
+	load_module h2
+	make_key
+	check "the pair is up" pair_hosts timeout 4s
+	local host
+	for host in h1 h2; do
+		check "$host has all that it takes" on $host sh -ec 'mkdir -p /tmp/vmm; cp "$@" /tmp/vmm' sh "$bench_dir/ftvmm-kemari" \
+			"$KVMFT_BUILD/tools/ftvmm" "$bench_dir/kemari_receiver" "$bench_dir/plain" \
+			"$KVMFT_BUILD/selftests/ftvmm/pages"
+	done
+	on h2 sh -c "cd /tmp; setsid vmm/kemari_receiver $KEMARI_PORT >receiver 2>&1 </dev/null &
+		setsid vmm/plain take 10.77.1.2 $PLAIN_PORT >take 2>&1 </dev/null &"
+	check "the other end listens" wait_until 10 on h1 /tmp/vmm/plain send 10.77.1.2 $PLAIN_PORT 1 1
+}
+
+# bench_end: what was measured is whole.
+bench_end()
+{
+	end_guest
+	on h2 pkill -x kemari_receiver
+	on h2 pkill -x plain
+	[[ $tap_failed == 1 ]] || echo "# done" >>"$bench_file"
+}
+
+# guest_with PEER OPTIONS...: a guest on h1, protected by that peer if it is one that does.
+guest_with()
+{
+	local peer=$1
+	shift
+	end_guest
+	case $peer in
+	none)
+		ftvmm h1 --no-kvmft "$@"
+		;;
+	kemari | kemari-batched)
+		on h1 sh -c 'cd /tmp/vmm; mv ftvmm ftvmm-kvmft; cp ftvmm-kemari ftvmm'
+		on h1 env KEMARI_PEER=10.77.1.2:$KEMARI_PORT \
+			"$([[ $peer == kemari ]] && echo A=B || echo KEMARI_BATCHED=1)" \
+			sh "$KVMFT_ROOT/selftests/ftvmm/start" "$@" --dirty log >"$scratch/vmm_h1"
+		;;
+	sync | async)
+		ftvmm h2 "$@" --standby && ftvmm h1 "$@" && protect mode "$peer"
+		;;
+	esac
+}
+
+end_guest()
+{
+	let_go
+	end_linux h1 h2
+	on h1 sh -c 'cd /tmp/vmm; [ ! -e ftvmm-kvmft ] || mv -f ftvmm-kvmft ftvmm'
+}
+
+# waits DEVICE: how long each output waited since this was asked last, in ns.
+waits()
+{
+	linux_asks h1 waits | sed -n "s/^$1 //p"
+}
+
+# quantile PERCENT: of the numbers that come in.
+quantile()
+{
+	sort -n | awk -v p="$1" '{ n[NR] = $1 } END { if (NR) print n[int((NR - 1) * p / 100) + 1] }'
+}
+
+# cpu HOST: ms that its processors were busy so far, but not for guests.
+cpu()
+{
+	# shellcheck disable=SC2016
+	on "$1" awk '/^cpu / { print ($2 + $3 + $4 + $7 + $8 - $10) * 10 }' /proc/stat
+}

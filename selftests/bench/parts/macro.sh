@@ -1,0 +1,132 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# needs: hosts=3 nodebug timeout=3600 mem=3G
+#
+# What a Linux guest takes for what guests do, alone and protected by each peer: a line of its
+# own for each thing, in ns of one of it. Round by round, all peers in each.
+# shellcheck source=../../lib/tap.sh
+. "$(dirname "$0")/../../lib/tap.sh"
+# shellcheck source=../../lib/pairlab.sh
+. "$(dirname "$0")/../../lib/pairlab.sh"
+# shellcheck source=../../lib/vmlab.sh
+. "$(dirname "$0")/../../lib/vmlab.sh"
+# shellcheck source=../../lib/ftvmmlab.sh
+. "$(dirname "$0")/../../lib/ftvmmlab.sh"
+# shellcheck source=../benchlab.sh
+. "$(dirname "$0")/../benchlab.sh"
+
+PEERS=(none kemari kemari-batched sync async)
+VCPUS=2
+if [[ ${KVMFT_FAST:-} ]]; then
+	ROUNDS=1 PEERS=(none async) RECORDS=(32) COUNT=4 REQUESTS=5
+else
+	ROUNDS=${KVMFT_ROUNDS:-3} RECORDS=(8 16 32 64 128) COUNT=32 REQUESTS=100
+fi
+# Behind the file system.
+MIXED_AT=8192
+
+# in_guest COMMAND: what it prints there.
+in_guest()
+{
+	# shellcheck disable=SC2016
+	on h3 sh -c 'echo "$1" | timeout 300 busybox nc "$2" 11' sh "$1" "$guest_address"
+}
+
+# inside NAME X PEER ROUND WORD...: what "measure" says of it.
+inside()
+{
+	local name=$1 x=$2 peer=$3 round=$4 said
+	shift 4
+	said=$(in_guest "measure $*")
+	if [[ $said =~ ^measure:\ [0-9]+$ ]]; then
+		record "$name" "$peer" $VCPUS "$x" "$round" "${said#measure: }"
+		pass "$peer, round $round: $name $x: ${said#measure: } ns"
+	else
+		fail "$peer, round $round: $name $x: $said"
+	fi
+}
+
+# asked PEER ROUND: how long the guest takes to answer, from h3.
+asked()
+{
+	local took
+	took=$(on h3 python3 -B -c '
+import socket, sys, time
+sock = socket.create_connection((sys.argv[1], 10), timeout=60)
+sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+for _ in range(int(sys.argv[2])):
+    begun = time.monotonic_ns()
+    sock.sendall(b"x" * 64)
+    got = 0
+    while got < 64:
+        piece = sock.recv(64)
+        if not piece:
+            sys.exit("it hangs up")
+        got += len(piece)
+    print(time.monotonic_ns() - begun)' "$guest_address" $REQUESTS)
+	check_eq "$1, round $2: it answers" $REQUESTS "$(wc -l <<<"$took")"
+	record answer_p50 "$1" $VCPUS 0 "$2" "$(quantile 50 <<<"$took")"
+	record answer_p99 "$1" $VCPUS 0 "$2" "$(quantile 99 <<<"$took")"
+	echo "# answers: p50 $(quantile 50 <<<"$took") ns"
+}
+
+# streamed PEER ROUND: ns for each KiB that it sends back, as it comes.
+streamed()
+{
+	local took
+	took=$(on h3 python3 -B -c '
+import socket, sys, threading, time
+total = int(sys.argv[2]) << 10
+sock = socket.create_connection((sys.argv[1], 10), timeout=120)
+def send():
+    sock.sendall(bytes(total))
+    sock.shutdown(socket.SHUT_WR)
+begun = time.monotonic_ns()
+threading.Thread(target=send).start()
+got = 0
+while piece := sock.recv(1 << 16):
+    got += len(piece)
+if got != total:
+    sys.exit("not all came back")
+print((time.monotonic_ns() - begun) * 1024 // got)' "$guest_address" $((COUNT * 64)))
+	check "$1, round $2: it streams" test -n "$took"
+	record stream "$1" $VCPUS 0 "$2" "$took"
+	echo "# stream: $took ns a KiB"
+}
+
+# measure_all PEER ROUND
+measure_all()
+{
+	local record
+	check "$*: the guest runs" guest_with "$1" --kernel "${guest_kernel##*/}" \
+		--initrd "${guest_initrd##*/}" --net tap0 --vcpus $VCPUS --memory 256M \
+		--disk /dev/vda --console file:console \
+		--cmdline "console=ttyS0 quiet panic=-1 ip=$guest_address/24 task=files"
+	serves "$*: the guest serves" h1
+	[[ $tap_failed == 0 ]] || return
+	inside write 32 "$@" write /mnt/file 32 $((COUNT * 4))
+	for record in "${RECORDS[@]}"; do
+		inside sync "$record" "$@" sync /mnt/file "$record" $COUNT
+	done
+	inside mixed 4 "$@" mixed /dev/vda $MIXED_AT $((COUNT * 2))
+	inside fork 0 "$@" fork $((COUNT * 8))
+	inside exec 0 "$@" exec $((COUNT * 4))
+	inside sh 0 "$@" sh $((COUNT * 2))
+	inside switch 0 "$@" switch $((COUNT * 64))
+	inside fault 0 "$@" fault $((COUNT * 64))
+	asked "$@"
+	streamed "$@"
+}
+
+bench_begin
+guest_places h1 h2
+check "there is a file system" on h3 sh -c \
+	'mke2fs -q -F -t ext4 /dev/vda 32M && blockdev --flushbufs /dev/vda'
+for ((round = 1; round <= ROUNDS && tap_failed == 0; round++)); do
+	for peer in "${PEERS[@]}"; do
+		measure_all "$peer" $round
+		[[ $tap_failed == 0 ]] || break
+	done
+done
+bench_end
+done_testing

@@ -1,0 +1,126 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# needs: hosts=2 nodebug timeout=3600
+#
+# How long an output waits for its permission, when so many pages were written before: by each
+# peer, and beside the same bytes over a plain connection. Round by round, all peers in each.
+# shellcheck source=../../lib/tap.sh
+. "$(dirname "$0")/../../lib/tap.sh"
+# shellcheck source=../../lib/pairlab.sh
+. "$(dirname "$0")/../../lib/pairlab.sh"
+# shellcheck source=../../lib/vmlab.sh
+. "$(dirname "$0")/../../lib/vmlab.sh"
+# shellcheck source=../../lib/ftvmmlab.sh
+. "$(dirname "$0")/../../lib/ftvmmlab.sh"
+# shellcheck source=../benchlab.sh
+. "$(dirname "$0")/../benchlab.sh"
+
+PEERS=(none kemari kemari-batched sync async)
+if [[ ${KVMFT_FAST:-} ]]; then
+	ROUNDS=1 WINDOW=1 PAGES=(16 256) VCPUS=(1) PEERS=(kemari sync async)
+else
+	ROUNDS=${KVMFT_ROUNDS:-3} WINDOW=3 PAGES=(0 16 256 1024 4096)
+	read -r -a VCPUS <<<"${KVMFT_VCPUS:-1 4}"
+fi
+# Rounds of the bare connection, and the first ones, in which it finds out how fast it may be.
+SENDS=40
+WARM=5
+
+# warm: the first outputs have left; they have all that is new.
+# shellcheck disable=SC2317
+warm()
+{
+	waits console >>"$scratch/warm"
+	(( $(wc -l <"$scratch/warm") >= 3 ))
+}
+
+# marks: what counters say now: CPU of both hosts in ms; checkpoints, pages and bytes so far.
+marks()
+{
+	local name
+	for name in committed pages_sent bytes; do
+		counter h1 $name || echo 0
+	done
+	cpu h1
+	cpu h2
+}
+
+# trace_parks: from now on it is written down how long vcpus are parked.
+trace_parks()
+{
+	on h1 sh -c 'cd /sys/kernel/tracing && echo >trace && echo 1 >events/kvmft/kvmft_unpark/enable'
+}
+
+parks()
+{
+	on h1 sed -n 's/.*kvmft_unpark: .*ns=\([0-9]*\).*/\1/p' /sys/kernel/tracing/trace
+}
+
+# measure PEER VCPUS PAGES ROUND
+measure()
+{
+	local peer=$1 name="$1, $2 vcpus, $3 pages, round $4" before after count
+	check "$name: it runs" guest_with "$peer" --kernel pages --cmdline "$3" --vcpus "$2" \
+		--memory 64M --output console --console file:console
+	: >"$scratch/warm"
+	check "$name: it makes outputs" wait_until 60 warm
+	trace_parks
+	waits console >/dev/null
+	mapfile -t before < <(marks)
+	# Nobody asks it anything meanwhile.
+	sleep $WINDOW
+	mapfile -t after < <(marks)
+	waits console >"$scratch/waits"
+	count=$(wc -l <"$scratch/waits")
+	check "$name: $count outputs" test "$count" -ge 3
+	[[ $tap_failed == 0 ]] || return
+	record wait_p50 "$@" "$(quantile 50 <"$scratch/waits")"
+	record wait_p99 "$@" "$(quantile 99 <"$scratch/waits")"
+	# In ns for each output.
+	record cpu_here "$@" $(((after[3] - before[3]) * 1000000 / count))
+	record cpu_there "$@" $(((after[4] - before[4]) * 1000000 / count))
+	echo "# p50 $(quantile 50 <"$scratch/waits") ns"
+	[[ $peer == *sync ]] || return
+	record parked_p50 "$@" "$(parks | quantile 50)"
+	count=$((after[0] - before[0]))
+	(( count )) || return
+	# For each checkpoint.
+	record pages_sent "$@" $(((after[1] - before[1]) / count))
+	record bytes_sent "$@" $(((after[2] - before[2]) / count))
+}
+
+# wire VCPUS PAGES ROUND: the limit. Behind the pages there is as much as kvmft's state is: two pages
+# for each vcpu, and three.
+wire()
+{
+	local took
+	took=$(on h1 /tmp/vmm/plain send 10.77.1.2 $PLAIN_PORT $(($2 + 3 + 2 * $1)) $((SENDS + WARM)) |
+		tail -n +$((WARM + 1)))
+	check_eq "wire, $2 pages, round $3: all were sent" $SENDS "$(wc -l <<<"$took")"
+	record wait_p50 wire "$@" "$(quantile 50 <<<"$took")"
+	record wait_p99 wire "$@" "$(quantile 99 <<<"$took")"
+	echo "# wire, $2 pages: p50 $(quantile 50 <<<"$took") ns"
+}
+
+# measure_all VCPUS PAGES ROUND
+measure_all()
+{
+	local peer
+	for peer in "${PEERS[@]}"; do
+		measure "$peer" "$@"
+		[[ $tap_failed == 0 ]] || return
+	done
+	wire "$@"
+}
+
+bench_begin
+for ((round = 1; round <= ROUNDS; round++)); do
+	for vcpus in "${VCPUS[@]}"; do
+		for pages in "${PAGES[@]}"; do
+			measure_all "$vcpus" "$pages" $round
+			[[ $tap_failed == 0 ]] || break 3
+		done
+	done
+done
+bench_end
+done_testing
