@@ -14,7 +14,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,8 +26,6 @@
 #include "ft.h"
 #include "kemari.h"
 #include "memory.h"
-#include "outbox.h"
-#include "request.h"
 #include "vcpu.h"
 
 #define MSRS_MAX 512
@@ -303,8 +300,6 @@ static void save_state(void)
 	u32 i;
 
 	kemari.state.at = 0;
-	/* What a request has of guest memory was sent with that; so is it replayed. */
-	kemari.state.lean = true;
 	for (i = 0; i < vmm.options.vcpus; i++)
 		save_vcpu(&vmm.vcpus[i]);
 	save_vm();
@@ -361,15 +356,11 @@ static void stand(struct vcpu *vcpu)
 
 static void kick_others(const struct vcpu *vcpu)
 {
-	struct vcpu *other;
 	u32 i;
 
 	for (i = 0; i < vmm.options.vcpus; i++) {
-		other = &vmm.vcpus[i];
-		if (other == vcpu || !__atomic_load_n(&other->started, __ATOMIC_ACQUIRE))
-			continue;
-		__atomic_store_n(&other->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-		pthread_kill(other->thread, SIGUSR1);
+		if (&vmm.vcpus[i] != vcpu)
+			vcpu_kick(&vmm.vcpus[i]);
 	}
 }
 
@@ -421,7 +412,7 @@ static u64 give_tickets(struct vcpu *vcpu)
 	u64 next = kemari.transactions + 1;
 
 	if (!kemari.batched)
-		return devices_tickets(vcpu->id, next) - 1;
+		return devices_tickets(vcpu->id, next, 1) - 1;
 	devices_gather(vcpu);
 	devices_ticket(vcpu->id, next);
 	return next;
@@ -465,8 +456,10 @@ void ft_bind(u64 state_max)
 		.state = KVMFT_AREA_PROTECTED, .gpa_end = memory_end(),
 		.bitmap = sizeof(*vmm.area), .summary = sizeof(*vmm.area) + bitmap,
 	};
-	kemari.batched = getenv("KEMARI_BATCHED");
+	kemari.batched = !strcmp(getenv("KEMARI_BATCHED") ?: "", "1");
 	kemari.state.len = KEMARI_STATE_MAX;
+	/* What a request has of guest memory was sent with that; so is it replayed. */
+	kemari.state.lean = true;
 	if (state_max + (vmm.options.vcpus + 1) * REGISTERS_MAX > KEMARI_STATE_MAX)
 		die("so much device state is more than the receiver takes");
 	kemari.state.data = make(kemari.state.len);

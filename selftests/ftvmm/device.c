@@ -125,7 +125,7 @@ bool device_move(u32 device, bool flip)
 	blob = (struct blob){ .data = bytes, .len = len };
 	good &= virtio_load(virtio, &blob) && blob_is_good(&blob);
 	if (virtio->outbox)
-		outbox_ticket(virtio->outbox, OWNER_LOADED, 0);
+		outbox_tickets(virtio->outbox, OWNER_LOADED, 0, 0);
 	free(bytes);
 	return good;
 }

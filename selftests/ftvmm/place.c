@@ -219,7 +219,7 @@ void devices_gather(struct vcpu *vcpu)
 			vcpu->output |= virtio->ops->gather(virtio, vcpu->id);
 		pthread_mutex_unlock(&virtio->lock);
 		if (virtio->outbox)
-			outbox_ticket(virtio->outbox, vcpu->id, 0);
+			outbox_tickets(virtio->outbox, vcpu->id, 0, 0);
 	}
 }
 

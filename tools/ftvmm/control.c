@@ -16,8 +16,6 @@
 #include "virtio.h"
 
 #define LINE_MAX_LEN 256
-/* Of each outbox. */
-#define WAITS_TOLD 4096
 
 static const char *role(void)
 {
@@ -102,7 +100,7 @@ static void tell_status(FILE *answer)
 
 static void tell_waits_of(FILE *answer, const char *name, struct outbox *outbox, u64 *waits)
 {
-	u32 count = outbox_waits(outbox, waits, WAITS_TOLD), i;
+	u32 count = outbox_waits(outbox, waits), i;
 
 	for (i = 0; i < count; i++)
 		fprintf(answer, "%s %llu\n", name, (unsigned long long)waits[i]);
@@ -111,7 +109,7 @@ static void tell_waits_of(FILE *answer, const char *name, struct outbox *outbox,
 /* How long each of the latest outputs waited, in ns, since this was asked last. */
 static void tell_waits(FILE *answer)
 {
-	u64 *waits = make(WAITS_TOLD * sizeof(*waits));
+	u64 *waits = make(OUTBOX_WAITS_MAX * sizeof(*waits));
 	unsigned int i;
 
 	tell_waits_of(answer, "console", serial_outbox(), waits);

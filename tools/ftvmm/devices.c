@@ -155,28 +155,21 @@ void devices_gather(struct vcpu *vcpu)
 	}
 }
 
-void devices_ticket(u32 owner, u64 ticket)
+u64 devices_tickets(u32 owner, u64 first, u32 step)
 {
 	unsigned int i;
 
-	outbox_ticket(serial_outbox(), owner, ticket);
-	outbox_ticket(vmm.ending, owner, ticket);
+	first = outbox_tickets(serial_outbox(), owner, first, step);
 	for (i = 0; i < vmm.device_count; i++) {
 		if (vmm.devices[i]->outbox)
-			outbox_ticket(vmm.devices[i]->outbox, owner, ticket);
+			first = outbox_tickets(vmm.devices[i]->outbox, owner, first, step);
 	}
+	return outbox_tickets(vmm.ending, owner, first, step);
 }
 
-u64 devices_tickets(u32 owner, u64 first)
+void devices_ticket(u32 owner, u64 ticket)
 {
-	unsigned int i;
-
-	first = outbox_tickets(serial_outbox(), owner, first);
-	for (i = 0; i < vmm.device_count; i++) {
-		if (vmm.devices[i]->outbox)
-			first = outbox_tickets(vmm.devices[i]->outbox, owner, first);
-	}
-	return outbox_tickets(vmm.ending, owner, first);
+	devices_tickets(owner, ticket, 0);
 }
 
 void devices_save(struct blob *blob)

@@ -32,8 +32,8 @@ void devices_gather(struct vcpu *vcpu);
 /* That is this vcpu's, or OWNER_LOADED's. */
 void devices_ticket(u32 owner, u64 ticket);
 
-/* The same, with a ticket for each output, from first on; returns the one after the last. */
-u64 devices_tickets(u32 owner, u64 first);
+/* The same, with tickets as outbox_tickets() gives them. */
+u64 devices_tickets(u32 owner, u64 first, u32 step);
 
 void devices_save(struct blob *blob);
 bool devices_load(struct blob *blob);

@@ -13,9 +13,6 @@
 /* How often to look whether something is still on its way out. */
 #define SETTLE_US 200
 
-/* Of how many outputs it is known how long they waited. */
-#define WAITS_MAX 4096
-
 struct outbox {
 	const struct outbox_ops *ops;
 	void *device;
@@ -28,7 +25,7 @@ struct outbox {
 	/* A thread waits for a ticket; somebody had no room. */
 	bool waited_for, refused;
 	/* For how long outputs waited for permission; the latest is before wait_count. */
-	u64 waits[WAITS_MAX], wait_count;
+	u64 waits[OUTBOX_WAITS_MAX], wait_count;
 };
 
 static u64 now_ns(void)
@@ -57,6 +54,7 @@ struct outbox *outbox_make(const struct outbox_ops *ops, void *device, unsigned 
 /* With the lock. */
 static void append(struct outbox *outbox, struct request *request)
 {
+	request->added = now_ns();
 	*outbox->end = request;
 	outbox->end = &request->next;
 	outbox->counts.waiting++;
@@ -76,7 +74,7 @@ static void take_out(struct outbox *outbox, struct request *request)
 	outbox->counts.bytes -= request->data_len;
 	outbox->counts.done++;
 	if (request->gated && request->permitted)
-		outbox->waits[outbox->wait_count++ % WAITS_MAX] =
+		outbox->waits[outbox->wait_count++ % OUTBOX_WAITS_MAX] =
 			request->permitted - request->added;
 }
 
@@ -94,7 +92,6 @@ bool outbox_has_room(struct outbox *outbox, u64 data_len)
 
 void outbox_add(struct outbox *outbox, struct request *request)
 {
-	request->added = now_ns();
 	pthread_mutex_lock(&outbox->lock);
 	append(outbox, request);
 	outbox->counts.made++;
@@ -103,34 +100,22 @@ void outbox_add(struct outbox *outbox, struct request *request)
 	pthread_mutex_unlock(&outbox->lock);
 }
 
-void outbox_ticket(struct outbox *outbox, u32 owner, u64 ticket)
+u64 outbox_tickets(struct outbox *outbox, u32 owner, u64 first, u32 step)
 {
 	struct request *request;
+	u64 next = first;
 	bool any = false;
 
 	pthread_mutex_lock(&outbox->lock);
 	for (request = outbox->first; request; request = request->next) {
 		if (request->ticket != TICKET_PENDING || request->owner != owner)
 			continue;
-		request->ticket = ticket;
+		request->ticket = next;
+		if (request->gated)
+			next += step;
 		any |= request->gated;
 	}
 	if (any)
-		pthread_cond_broadcast(&outbox->changed);
-	pthread_mutex_unlock(&outbox->lock);
-}
-
-u64 outbox_tickets(struct outbox *outbox, u32 owner, u64 first)
-{
-	struct request *request;
-	u64 next = first;
-
-	pthread_mutex_lock(&outbox->lock);
-	for (request = outbox->first; request; request = request->next) {
-		if (request->ticket == TICKET_PENDING && request->owner == owner)
-			request->ticket = request->gated ? next++ : 0;
-	}
-	if (next != first)
 		pthread_cond_broadcast(&outbox->changed);
 	pthread_mutex_unlock(&outbox->lock);
 	return next;
@@ -306,16 +291,14 @@ void outbox_start(struct outbox *outbox)
 		start_thread(work, outbox);
 }
 
-u32 outbox_waits(struct outbox *outbox, u64 *waits, u32 max)
+u32 outbox_waits(struct outbox *outbox, u64 *waits)
 {
 	u32 count, i;
 
 	pthread_mutex_lock(&outbox->lock);
-	count = outbox->wait_count < WAITS_MAX ? outbox->wait_count : WAITS_MAX;
-	if (count > max)
-		count = max;
+	count = outbox->wait_count < OUTBOX_WAITS_MAX ? outbox->wait_count : OUTBOX_WAITS_MAX;
 	for (i = 0; i < count; i++)
-		waits[i] = outbox->waits[(outbox->wait_count - count + i) % WAITS_MAX];
+		waits[i] = outbox->waits[(outbox->wait_count - count + i) % OUTBOX_WAITS_MAX];
 	outbox->wait_count = 0;
 	pthread_mutex_unlock(&outbox->lock);
 	return count;
@@ -367,7 +350,6 @@ bool outbox_load(struct outbox *outbox, struct blob *blob,
 			return false;
 		}
 		pthread_mutex_lock(&outbox->lock);
-		request->added = now_ns();
 		append(outbox, request);
 		outbox->counts.loaded++;
 		pthread_mutex_unlock(&outbox->lock);

@@ -48,14 +48,11 @@ bool outbox_has_room(struct outbox *outbox, u64 data_len);
 
 void outbox_add(struct outbox *outbox, struct request *request);
 
-/* What this owner has added may leave with this ticket. */
-void outbox_ticket(struct outbox *outbox, u32 owner, u64 ticket);
-
 /*
- * The same, with a ticket for each one that is output, in their order, from first on. Returns
- * the one after the last.
+ * What this owner has added may leave with this ticket; each output with one that is a step above
+ * that of the one before. Returns the next one.
  */
-u64 outbox_tickets(struct outbox *outbox, u32 owner, u64 first);
+u64 outbox_tickets(struct outbox *outbox, u32 owner, u64 first, u32 step);
 
 /* Waits until it may leave now. */
 void outbox_permit(struct request *request);
@@ -70,8 +67,9 @@ void outbox_settle(void);
 void outbox_forget(struct outbox *outbox, u32 queue);
 #define OUTBOX_ALL_QUEUES (~0U)
 
-/* How long outputs waited for their permission, in ns, up to max of the latest; once. */
-u32 outbox_waits(struct outbox *outbox, u64 *waits, u32 max);
+/* How long the latest outputs waited for their permission, in ns; how many those are. Once. */
+u32 outbox_waits(struct outbox *outbox, u64 *waits);
+#define OUTBOX_WAITS_MAX 4096
 
 bool outbox_is_empty(struct outbox *outbox);
 struct outbox_counts outbox_counts(struct outbox *outbox);

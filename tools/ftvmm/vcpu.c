@@ -118,7 +118,7 @@ void vcpu_emulate(struct vcpu *vcpu)
 /* --- What others do with them --- */
 
 /* What it is to see has been written before. */
-static void kick(struct vcpu *vcpu)
+void vcpu_kick(struct vcpu *vcpu)
 {
 	if (!__atomic_load_n(&vcpu->started, __ATOMIC_ACQUIRE))
 		return;
@@ -129,7 +129,7 @@ static void kick(struct vcpu *vcpu)
 void vcpu_want_gather(void)
 {
 	__atomic_store_n(&vmm.vcpus[0].gather, true, __ATOMIC_SEQ_CST);
-	kick(&vmm.vcpus[0]);
+	vcpu_kick(&vmm.vcpus[0]);
 }
 
 void vcpu_kick_all(void)
@@ -137,7 +137,7 @@ void vcpu_kick_all(void)
 	u32 i;
 
 	for (i = 0; i < vmm.options.vcpus; i++)
-		kick(&vmm.vcpus[i]);
+		vcpu_kick(&vmm.vcpus[i]);
 }
 
 static void kicked(int signal)

@@ -46,7 +46,10 @@ void vcpu_emulate(struct vcpu *vcpu);
 /* There is room again for output that stayed in its ring. */
 void vcpu_want_gather(void);
 
-/* All come out of the guest, to see what changed. */
+/* It comes out of the guest, to see what changed. */
+void vcpu_kick(struct vcpu *vcpu);
+
+/* All do. */
 void vcpu_kick_all(void);
 
 #endif /* FTVMM_VCPU_H */
