@@ -1,8 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 # benchlab.sh - for measurements with a guest of ftvmm's on h1 that is protected by each of
-# several peers in turn. Behind tap.sh, pairlab.sh, vmlab.sh and ftvmmlab.sh.
+# several peers in turn. Has the other parts of shell that it takes come first.
 # shellcheck disable=SC2154	# scratch is pairlab's
+# shellcheck source=../../lib/tap.sh
+. "$(dirname "$0")/../../lib/tap.sh"
+# shellcheck source=../../lib/pairlab.sh
+. "$(dirname "$0")/../../lib/pairlab.sh"
+# shellcheck source=../../lib/vmlab.sh
+. "$(dirname "$0")/../../lib/vmlab.sh"
+# shellcheck source=../../lib/ftvmmlab.sh
+. "$(dirname "$0")/../../lib/ftvmmlab.sh"
 
 # One line of this for each figure: MEASURE PEER VCPUS X ROUND VALUE, separated by tabs.
 bench_file=$KVMFT_BUILD/bench/$(basename "$0" .sh).tsv
@@ -32,9 +40,9 @@ bench_begin()
 	check "the pair is up" pair_hosts timeout 4s
 	local host
 	for host in h1 h2; do
-		check "$host has all that it takes" on $host sh -ec 'mkdir -p /tmp/vmm; cp "$@" /tmp/vmm' sh "$bench_dir/ftvmm-kemari" \
-			"$KVMFT_BUILD/tools/ftvmm" "$bench_dir/kemari_receiver" "$bench_dir/plain" \
-			"$KVMFT_BUILD/selftests/ftvmm/pages"
+		check "$host has all that it takes" on $host sh -ec \
+			'mkdir -p /tmp/vmm; cp "$@" /tmp/vmm' sh "$KVMFT_BUILD/tools/ftvmm" \
+			"$bench_dir/kemari_receiver" "$bench_dir/plain" "$KVMFT_BUILD/selftests/ftvmm/pages"
 	done
 	on h2 sh -c "cd /tmp; setsid vmm/kemari_receiver $KEMARI_PORT >receiver 2>&1 </dev/null &
 		setsid vmm/plain take 10.77.1.2 $PLAIN_PORT >take 2>&1 </dev/null &"
@@ -53,18 +61,19 @@ bench_end()
 # guest_with PEER OPTIONS...: a guest on h1, protected by that peer if it is one that does.
 guest_with()
 {
-	local peer=$1
+	local peer=$1 vmm=$KVMFT_BUILD/tools/ftvmm ftvmm_env=()
 	shift
 	end_guest
+	[[ $peer != kemari* ]] || vmm=$bench_dir/ftvmm-kemari
+	on h1 cp "$vmm" /tmp/vmm/ftvmm
 	case $peer in
 	none)
 		ftvmm h1 --no-kvmft "$@"
 		;;
 	kemari | kemari-batched)
-		on h1 sh -c 'cd /tmp/vmm; mv ftvmm ftvmm-kvmft; cp ftvmm-kemari ftvmm'
-		on h1 env KEMARI_PEER=10.77.1.2:$KEMARI_PORT \
-			"$([[ $peer == kemari ]] && echo A=B || echo KEMARI_BATCHED=1)" \
-			sh "$KVMFT_ROOT/selftests/ftvmm/start" "$@" --dirty log >"$scratch/vmm_h1"
+		ftvmm_env=("KEMARI_PEER=10.77.1.2:$KEMARI_PORT")
+		[[ $peer == kemari ]] || ftvmm_env+=(KEMARI_BATCHED=1)
+		ftvmm h1 "$@" --dirty log
 		;;
 	sync | async)
 		ftvmm h2 "$@" --standby && ftvmm h1 "$@" && protect mode "$peer"
@@ -76,7 +85,6 @@ end_guest()
 {
 	let_go
 	end_linux h1 h2
-	on h1 sh -c 'cd /tmp/vmm; [ ! -e ftvmm-kvmft ] || mv -f ftvmm-kvmft ftvmm'
 }
 
 # waits DEVICE: how long each output waited since this was asked last, in ns.

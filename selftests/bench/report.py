@@ -33,7 +33,7 @@ class Figures:
     def __init__(self, path):
         self.rounds = collections.defaultdict(list)
         self.notes = []
-        self.commit = None      # of which commit; None unless it is whole
+        self.commit = "a part that isn't whole"
         with open(path, encoding="utf-8") as f:
             for line in f:
                 if line.startswith("#"):
@@ -52,10 +52,6 @@ class Figures:
     def of(self, place):
         """What there is at a place of the keys, in order."""
         return sorted({key[place] for key in self.rounds})
-
-    def of_commit(self):
-        """What was measured."""
-        return self.commit or "a part that isn't whole"
 
     def entries(self):
         """For JSON."""
@@ -202,7 +198,7 @@ def main():
         figures = Figures(os.path.join(folder, name))
         whole["parts"][part] = {"notes": figures.notes, "figures": figures.entries(),
                                 "ratios": ratios(figures)}
-        print(f"\n{part}, of {figures.of_commit()}")
+        print(f"\n{part}, of {figures.commit}")
         for vcpus in figures.of(2):
             if any(key[0] == "wait_p50" for key in figures.rounds):
                 show_waits(figures, folder, part, vcpus)

@@ -77,7 +77,7 @@ row()
 		serves "$name: the guest serves" h1
 	fi
 	check "$name: it is protected" protect mode "$mode"
-	serves "$name: the protected guest serves" h1
+	serves "$name: the protected guest serves" h1 120
 	booted=$(up_after h1)
 	client 7
 	client 8

@@ -34,17 +34,10 @@ guest_places h1 h2
 options=(serve --vcpus "$VCPUS" --memory 256M --disk /dev/vda)
 linux h2 "${options[@]}" --standby
 linux h1 "${options[@]}"
-serves "the guest serves" h1
+serves "the guest serves" h1 120
 check "it is protected" protect mode sync
 # Without all that the rest says nothing, and waits for long.
 [[ $tap_failed == 0 ]] || { show h2; done_testing; }
-
-# in_guest COMMAND: what it prints there.
-in_guest()
-{
-	# shellcheck disable=SC2016
-	on h3 sh -c 'echo "$1" | timeout 120 busybox nc "$2" 11' sh "$1" "$guest_address"
-}
 
 # judged: what the checker of outputs says of a while of them.
 judged()
@@ -129,10 +122,10 @@ requests_are()
 
 # The guest's kernel hands over 32 at a time; its scheduler would make more of that now and
 # then. What it has to say to the network meanwhile is none of that: then once more.
-in_guest "echo none >/sys/block/vda/queue/scheduler"
+in_guest 120 "echo none >/sys/block/vda/queue/scheduler"
 least=
 for n in {1..8}; do
-	in_guest "(sleep 10; work burst /dev/vda $WORK_AT 64) >/dev/null 2>&1 &"
+	in_guest 120 "(sleep 10; work burst /dev/vda $WORK_AT 64) >/dev/null 2>&1 &"
 	check "burst $n: the guest has nothing to say" wait_until 8 is_quiet_for 1
 	disk_before=$(done_by disk0)
 	sent_before=$(done_by net0)
@@ -179,7 +172,7 @@ for mode in sync async; do
 	for ((n = 1; n <= VERIFIES; n++)); do
 		check_eq "$mode: a file comes back as it went there ($n)" same "$(echoed)"
 		check_eq "$mode: what is read is what was written ($n)" "work: verify ok" \
-			"$(in_guest "work verify /dev/vda $WORK_AT $((${KVMFT_SEED:-1} + n)) 20")"
+			"$(in_guest 120 "work verify /dev/vda $WORK_AT $((${KVMFT_SEED:-1} + n)) 20")"
 	done
 done
 check_eq "it is protected" protected "$(guest h1 state)"

@@ -7,6 +7,9 @@
 # Captures that are under way.
 captures=()
 
+# More environment for VMMs that are started.
+ftvmm_env=()
+
 # Where the guest is on the service network.
 guest_address=10.77.2.50
 
@@ -44,10 +47,11 @@ guest_places()
 	done
 }
 
-# ftvmm HOST OPTIONS...: one there, in place of the one before.
+# ftvmm HOST OPTIONS...: one there, in place of the one before; with what ftvmm_env has of
+# environment.
 ftvmm()
 {
-	on "$1" sh "$KVMFT_ROOT/selftests/ftvmm/start" "${@:2}" >"$scratch/vmm_$1" && return
+	on "$1" env "${ftvmm_env[@]}" sh "$KVMFT_ROOT/selftests/ftvmm/start" "${@:2}" >"$scratch/vmm_$1" && return
 	echo "# no ftvmm on $1: $(<"$scratch/vmm_$1")"
 	return 1
 }
@@ -91,10 +95,17 @@ linux_says()
 	linux_said "$1" | grep -q "$2"
 }
 
-# serves NAME HOST: its guest does, or one sees why not.
+# in_guest SECONDS COMMAND: what it prints there, if it takes no longer.
+in_guest()
+{
+	# shellcheck disable=SC2016
+	on h3 sh -c 'echo "$2" | timeout "$1" busybox nc "$3" 11' sh "$@" "$guest_address"
+}
+
+# serves NAME HOST [SECONDS]: its guest does by then, or one sees why not.
 serves()
 {
-	if wait_until 120 linux_says "$2" serving; then
+	if wait_until "${3:-90}" linux_says "$2" serving; then
 		pass "$1"
 	else
 		fail "$1"

@@ -4,14 +4,6 @@
 #
 # What a Linux guest takes for what guests do, alone and protected by each peer: a line of its
 # own for each thing, in ns of one of it. Round by round, all peers in each.
-# shellcheck source=../../lib/tap.sh
-. "$(dirname "$0")/../../lib/tap.sh"
-# shellcheck source=../../lib/pairlab.sh
-. "$(dirname "$0")/../../lib/pairlab.sh"
-# shellcheck source=../../lib/vmlab.sh
-. "$(dirname "$0")/../../lib/vmlab.sh"
-# shellcheck source=../../lib/ftvmmlab.sh
-. "$(dirname "$0")/../../lib/ftvmmlab.sh"
 # shellcheck source=../benchlab.sh
 . "$(dirname "$0")/../benchlab.sh"
 
@@ -25,19 +17,12 @@ fi
 # Behind the file system.
 MIXED_AT=8192
 
-# in_guest COMMAND: what it prints there.
-in_guest()
-{
-	# shellcheck disable=SC2016
-	on h3 sh -c 'echo "$1" | timeout 300 busybox nc "$2" 11' sh "$1" "$guest_address"
-}
-
 # inside NAME X PEER ROUND WORD...: what "measure" says of it.
 inside()
 {
 	local name=$1 x=$2 peer=$3 round=$4 said
 	shift 4
-	said=$(in_guest "measure $*")
+	said=$(in_guest 300 "measure $*")
 	if [[ $said =~ ^measure:\ [0-9]+$ ]]; then
 		record "$name" "$peer" $VCPUS "$x" "$round" "${said#measure: }"
 		pass "$peer, round $round: $name $x: ${said#measure: } ns"

@@ -4,14 +4,6 @@
 #
 # How long an output waits for its permission, when so many pages were written before: by each
 # peer, and beside the same bytes over a plain connection. Round by round, all peers in each.
-# shellcheck source=../../lib/tap.sh
-. "$(dirname "$0")/../../lib/tap.sh"
-# shellcheck source=../../lib/pairlab.sh
-. "$(dirname "$0")/../../lib/pairlab.sh"
-# shellcheck source=../../lib/vmlab.sh
-. "$(dirname "$0")/../../lib/vmlab.sh"
-# shellcheck source=../../lib/ftvmmlab.sh
-. "$(dirname "$0")/../../lib/ftvmmlab.sh"
 # shellcheck source=../benchlab.sh
 . "$(dirname "$0")/../benchlab.sh"
 
