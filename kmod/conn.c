@@ -449,6 +449,7 @@ int kvmft_conn_send(struct kvmft_conn *conn, struct kvmft_wire_header *header,
  * @pages: the bulk, which need not be whole pages; none for a frame without
  * @count: entries of @pages
  * @how: by reference, or for comparison as copies
+ * @more: another one comes at once, so what doesn't fill a packet waits for it
  *
  * By reference means that the pages are read when they leave this host, and again
  * if they got lost. References to them are held for that long.
@@ -458,14 +459,14 @@ int kvmft_conn_send(struct kvmft_conn *conn, struct kvmft_wire_header *header,
 int kvmft_conn_send_pages(struct kvmft_conn *conn,
 			  struct kvmft_wire_header *header, const u8 *body,
 			  struct bio_vec *pages, u32 count,
-			  enum kvmft_send_how how)
+			  enum kvmft_send_how how, bool more)
 {
-	struct msghdr msg = { .msg_flags = MSG_NOSIGNAL };
+	struct msghdr msg = { .msg_flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0) };
 	int err;
 
 	mutex_lock(&conn->tx_lock);
 	err = conn_send_head(conn, header, body, NULL,
-			     header->bulk ? MSG_MORE : 0);
+			     header->bulk || more ? MSG_MORE : 0);
 	if (err || !header->bulk)
 		goto out;
 

@@ -86,7 +86,11 @@ struct kvmft_conn {
 	struct kvmft_wire_header header;
 };
 
-/* How kvmft_conn_send_pages() sends. */
+/**
+ * enum kvmft_send_how - how kvmft_conn_send_pages() sends
+ * @KVMFT_SEND_BY_REFERENCE: Pages aren't copied.
+ * @KVMFT_SEND_COPIES: They are.
+ */
 enum kvmft_send_how {
 	KVMFT_SEND_BY_REFERENCE,
 	KVMFT_SEND_COPIES,
@@ -117,7 +121,7 @@ int kvmft_conn_send(struct kvmft_conn *conn, struct kvmft_wire_header *header,
 int kvmft_conn_send_pages(struct kvmft_conn *conn,
 			  struct kvmft_wire_header *header, const u8 *body,
 			  struct bio_vec *pages, u32 count,
-			  enum kvmft_send_how how);
+			  enum kvmft_send_how how, bool more);
 void kvmft_conn_bye(struct kvmft_conn *conn);
 
 int kvmft_conn_receive(struct kvmft_conn *conn, enum kvmft_wire_phase phase,

@@ -81,8 +81,8 @@ static int stream_check(struct kvmft_stream *stream)
 	return -ECANCELED;
 }
 
-static int stream_send(struct kvmft_stream *stream, u8 type, u8 flags, const u8 *body,
-		       u32 len, struct bio_vec *bulk, u32 count, u32 bulk_len)
+static int stream_send_bulk(struct kvmft_stream *stream, u8 type, u8 flags, const u8 *body,
+			    u32 len, struct bio_vec *bulk, u32 count, u32 bulk_len, bool more)
 {
 	struct kvmft_wire_header header = {
 		.type = type,
@@ -95,10 +95,16 @@ static int stream_send(struct kvmft_stream *stream, u8 type, u8 flags, const u8 
 	};
 
 	if (kvmft_conn_send_pages(stream->conn, &header, body, bulk, count,
-				  stream->how))
+				  stream->how, more))
 		return stream_break(stream);
 	stream->sequence = header.sequence;
 	return 0;
+}
+
+static int stream_send(struct kvmft_stream *stream, u8 type, const u8 *body, u32 len,
+		       bool more)
+{
+	return stream_send_bulk(stream, type, 0, body, len, NULL, 0, 0, more);
 }
 
 /**
@@ -113,6 +119,7 @@ void kvmft_stream_reset(struct kvmft_stream *stream, u64 generation, u64 epoch)
 	memset(&stream->verdict, 0, sizeof(stream->verdict));
 	stream->generation = generation;
 	stream->epoch = epoch;
+	stream->ending = false;
 	stream->pages = 0;
 	stream->data_pages = 0;
 	stream->sum = 0;
@@ -141,7 +148,7 @@ int kvmft_stream_begin(struct kvmft_stream *stream, u32 flags)
 	trace_kvmft_epoch_begin(stream->channel->name, stream->generation,
 				stream->epoch, 0, 0);
 	kvmft_wire_put_begin(body, &begin);
-	return stream_send(stream, KVMFT_WIRE_BEGIN, 0, body, sizeof(body), NULL, 0, 0);
+	return stream_send(stream, KVMFT_WIRE_BEGIN, body, sizeof(body), true);
 }
 
 static unsigned long sent_index(u32 region, u64 offset)
@@ -272,8 +279,8 @@ static int stream_flush(struct kvmft_stream *stream, u8 flags)
 	stream->runs = 0;
 	stream->batch = 0;
 	stream->frame_pages = 0;
-	err = stream_send(stream, KVMFT_WIRE_PAGES, flags, stream->body, len,
-			  stream->bulk, batch, batch << KVMFT_WIRE_PAGE_SHIFT);
+	err = stream_send_bulk(stream, KVMFT_WIRE_PAGES, flags, stream->body, len, stream->bulk,
+			       batch, batch << KVMFT_WIRE_PAGE_SHIFT, stream->ending && !flags);
 	cond_resched();
 	return err;
 }
@@ -320,8 +327,8 @@ int kvmft_stream_state(struct kvmft_stream *stream, struct page **pages, u64 len
 		}
 		kvmft_wire_put_state(body, &state);
 		err = stream_check(stream) ?:
-		      stream_send(stream, KVMFT_WIRE_STATE, 0, body, sizeof(body),
-				  stream->bulk, count, piece);
+		      stream_send_bulk(stream, KVMFT_WIRE_STATE, 0, body, sizeof(body),
+				       stream->bulk, count, piece, true);
 		state.offset += piece;
 	}
 	stream->state_bytes = state.offset;
@@ -364,7 +371,7 @@ int kvmft_stream_commit(struct kvmft_stream *stream,
 	trace_kvmft_epoch_commit(stream->channel->name, stream->generation,
 				 stream->epoch, stream->pages, 0);
 	kvmft_wire_put_commit(body, commit);
-	return stream_send(stream, KVMFT_WIRE_COMMIT, 0, body, sizeof(body), NULL, 0, 0);
+	return stream_send(stream, KVMFT_WIRE_COMMIT, body, sizeof(body), false);
 }
 
 /* 0 while there is nothing to say, 1 when the epoch is committed. */
@@ -495,5 +502,5 @@ void kvmft_stream_abort(struct kvmft_stream *stream, u32 reason)
 		return;
 	strscpy(notice.text, kvmft_reason_text(reason), sizeof(notice.text));
 	len = kvmft_wire_put_notice(body, &notice);
-	stream_send(stream, KVMFT_WIRE_ABORT, 0, body, len, NULL, 0, 0);
+	stream_send(stream, KVMFT_WIRE_ABORT, body, len, false);
 }

@@ -28,6 +28,8 @@
  * @conn: Its data connection.
  * @how: By reference, or for comparison as copies.
  * @broken: Nothing can be sent any more.
+ * @ending: The rest of the epoch follows without a pause, up to COMMIT; so packets are
+ *	filled.
  * @generation: Of the epoch.
  * @epoch: Its number.
  * @verdict: Why it failed.
@@ -51,6 +53,7 @@ struct kvmft_stream {
 	struct kvmft_conn *conn;
 	enum kvmft_send_how how;
 	bool broken;
+	bool ending;
 	u64 generation;
 	u64 epoch;
 	struct kvmft_verdict verdict;
