@@ -6,6 +6,7 @@
 #include <linux/wait.h>
 
 #include "capture.h"
+#include "checkpoint.h"
 #include "compat.h"
 #include "fault.h"
 #include "primary.h"
@@ -205,6 +206,8 @@ int kvmft_capture(struct kvmft_primary *primary, u32 index,
 					  "KVM doesn't tell what was written");
 
 	primary->device_len = hook->state_len;
+	if (kvmft_checkpoint_copy(primary))
+		return 0;
 	spin_lock(&vm->lock);
 	/* Without protection so far, nothing waits for a link to come back. */
 	WRITE_ONCE(primary->checkpoint, primary->session || primary->synced ?

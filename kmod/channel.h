@@ -64,8 +64,10 @@ enum kvmft_loss {
  *	exchanges roles.
  * @about: LAYOUT or CONFIG came: the reason why the connection is to end, or 0. In the
  *	control connection's thread; must not wait. NULL for those that have none.
- * @lease: Of a source: output may leave until then, CLOCK_BOOTTIME in ns. In the
- *	control connection's thread; must not wait. NULL if nobody wants to know.
+ * @acked: Of a source: this epoch is committed, and output may leave until then,
+ *	CLOCK_BOOTTIME in ns or 0. In the control connection's thread; must not wait. NULL
+ *	if nobody wants to know earlier than from kvmft_channel_outcome().
+ * @lease: Of a source: output may leave until then. In the same way.
  * @release: The last reference is gone.
  */
 struct kvmft_channel_ops {
@@ -83,6 +85,7 @@ struct kvmft_channel_ops {
 	enum kvmft_reason (*about)(struct kvmft_channel *channel,
 				   const struct kvmft_wire_header *header,
 				   const u8 *body);
+	void (*acked)(struct kvmft_channel *channel, u64 generation, u64 epoch, u64 until);
 	void (*lease)(struct kvmft_channel *channel, u64 until);
 	void (*release)(struct kvmft_channel *channel);
 };

@@ -18,12 +18,15 @@
 /* Most pages that are copied for a checkpoint; beyond that the guest waits. */
 #define COPIES_MAX 65536
 
+/* Most that a vcpu copies itself: it can't be killed meanwhile. */
+#define VCPU_COPIES_MAX 8192
+
 /**
- * struct copied - a page of a checkpoint whose guest runs on
+ * struct kvmft_copied - a page of a checkpoint whose guest runs on
  * @number: Its number.
  * @page: What it was; NULL if all zero.
  */
-struct copied {
+struct kvmft_copied {
 	u64 number;
 	struct page *page;
 };
@@ -97,7 +100,7 @@ static void put_state(struct kvmft_primary *primary, u64 len)
 }
 
 /* Nobody needs what was copied any more. */
-static void put_copies(struct kvmft_primary *primary, struct copied *copies, u32 count)
+static void put_copies(struct kvmft_primary *primary, struct kvmft_copied *copies, u32 count)
 {
 	u32 i;
 
@@ -109,11 +112,11 @@ static void put_copies(struct kvmft_primary *primary, struct copied *copies, u32
 }
 
 /* Copies all that is due, while the guest stands still. */
-static int copy_due(struct kvmft_sender *sender, struct copied **result, u32 *number)
+static int copy_due(struct kvmft_sender *sender, struct kvmft_copied **result, u32 *number)
 {
 	struct kvmft_primary *primary = sender->primary;
 	u64 due = kvmft_harvest_due(&primary->harvest);
-	struct copied *copies;
+	struct kvmft_copied *copies;
 	u64 cursor = 0;
 	u32 count, i, n = 0;
 	int err = 0;
@@ -145,9 +148,10 @@ static int copy_due(struct kvmft_sender *sender, struct copied **result, u32 *nu
 			if (page)
 				copy_page(page_address(page),
 					  page_address(sender->pages[i]));
-			copies[n++] = (struct copied){ sender->numbers[i], page };
+			copies[n++] = (struct kvmft_copied){ sender->numbers[i], page };
 		}
 		kvmft_sender_put(sender, count);
+		cond_resched();
 	}
 	if (err) {
 		put_copies(primary, copies, n);
@@ -161,50 +165,103 @@ static int copy_due(struct kvmft_sender *sender, struct copied **result, u32 *nu
 }
 
 /**
- * kvmft_checkpoint_done() - the epoch is committed
+ * kvmft_checkpoint_await() - an answer to this epoch may come from now on
+ * @sender: the sender
+ */
+void kvmft_checkpoint_await(struct kvmft_sender *sender)
+{
+	struct kvmft_primary *primary = sender->primary;
+
+	spin_lock(&primary->vm.lock);
+	primary->awaited = primary->epoch;
+	primary->awaited_by = sender->decided;
+	primary->awaited_full = sender->full;
+	spin_unlock(&primary->vm.lock);
+}
+
+/* It isn't waited for any more; whether it came. */
+static bool was_answered(struct kvmft_primary *primary)
+{
+	bool was;
+
+	spin_lock(&primary->vm.lock);
+	primary->awaited = 0;
+	was = primary->numbered && primary->committed == primary->epoch;
+	spin_unlock(&primary->vm.lock);
+	return was;
+}
+
+/**
+ * kvmft_checkpoint_acked() - an epoch is committed: the guest and its output may go
+ * @primary: the guest
+ * @generation: of the epoch
+ * @epoch: the epoch
+ *
+ * Context: under the VM's lock
+ *
+ * Return: whether it was awaited, so that the VMM is to be told
+ */
+bool kvmft_checkpoint_acked(struct kvmft_primary *primary, u64 generation, u64 epoch)
+{
+	struct kvmft_vm *vm = &primary->vm;
+
+	lockdep_assert_held(&vm->lock);
+	if (!primary->awaited || primary->awaited != epoch || primary->generation != generation)
+		return false;
+	primary->awaited = 0;
+	/* It is to go on without it, or not at all. */
+	if (primary->decided != primary->awaited_by)
+		return false;
+	/* To tell that takes a while, so it is left to the sender. */
+	primary->moved |= kvmft_vm_move(vm, KVMFT_VM_PROTECTED, NULL);
+	if (!primary->closed)
+		WRITE_ONCE(vm->vmm->area->state, KVMFT_AREA_PROTECTED);
+	primary->committed = epoch;
+	vm->committed_at = ktime_get_boottime_ns();
+	WRITE_ONCE(primary->synced, true);
+	primary->solo = false;
+	WRITE_ONCE(vm->vmm->alone, false);
+	/* Only another epoch tells the standby that output waits for it from here on. */
+	WRITE_ONCE(primary->owed, primary->awaited_full);
+	WRITE_ONCE(primary->flying, false);
+	/* Who reads it knows that all that it covers is safe. */
+	smp_store_release(&vm->vmm->area->committed, epoch);
+	if (primary->checkpoint == KVMFT_CHECKPOINT_READY)
+		primary->sealed = epoch;
+	if (primary->checkpoint == KVMFT_CHECKPOINT_READY ||
+	    primary->checkpoint == KVMFT_CHECKPOINT_COPIED)
+		WRITE_ONCE(primary->checkpoint, KVMFT_CHECKPOINT_DONE);
+	return true;
+}
+
+/**
+ * kvmft_checkpoint_done() - the awaited epoch is committed
  * @sender: the sender
  */
 void kvmft_checkpoint_done(struct kvmft_sender *sender)
 {
 	struct kvmft_primary *primary = sender->primary;
 	struct kvmft_vm *vm = &primary->vm;
-	bool changed;
+	bool first, moved;
 
 	kvmft_harvest_acked(&primary->harvest);
 	kvmft_vm_count(vm, KVMFT_A_COUNTER_COMMITTED, 1);
 	spin_lock(&vm->lock);
-	/* It is to go on without it, or not at all. */
-	if (primary->decided != sender->decided) {
-		spin_unlock(&vm->lock);
-		return;
-	}
-	changed = kvmft_vm_move(vm, KVMFT_VM_PROTECTED, NULL);
-	if (!primary->closed)
-		WRITE_ONCE(vm->vmm->area->state, KVMFT_AREA_PROTECTED);
-	primary->committed = primary->epoch;
-	vm->committed_at = ktime_get_boottime_ns();
-	WRITE_ONCE(primary->synced, true);
-	primary->solo = false;
-	WRITE_ONCE(vm->vmm->alone, false);
-	/* Only another epoch tells the standby that output waits for it from here on. */
-	WRITE_ONCE(primary->owed, sender->full);
-	WRITE_ONCE(primary->flying, false);
-	/* Who reads it knows that all that it covers is safe. */
-	smp_store_release(&vm->vmm->area->committed, primary->committed);
-	if (primary->checkpoint == KVMFT_CHECKPOINT_READY)
-		primary->sealed = primary->epoch;
-	if (primary->checkpoint >= KVMFT_CHECKPOINT_READY)
-		WRITE_ONCE(primary->checkpoint, KVMFT_CHECKPOINT_DONE);
+	first = kvmft_checkpoint_acked(primary, primary->generation, primary->epoch);
+	moved = primary->moved;
+	primary->moved = false;
 	spin_unlock(&vm->lock);
-	if (changed)
-		kvmft_vm_moved(vm, KVMFT_VM_PROTECTED, NULL);
 	sender->begun = false;
+	primary->numbered = false;
 	sender->full = false;
 	sender->refusals = 0;
-	kvmft_vmm_tell(vm->vmm);
+	if (moved)
+		kvmft_vm_moved(vm, KVMFT_VM_PROTECTED, NULL);
+	if (first)
+		kvmft_vmm_tell(vm->vmm);
 }
 
-/* The guest goes on before this checkpoint is committed. */
+/* The guest goes on before this checkpoint is committed, unless that was given up. */
 static void let_go(struct kvmft_primary *primary)
 {
 	spin_lock(&primary->vm.lock);
@@ -216,6 +273,123 @@ static void let_go(struct kvmft_primary *primary)
 	kvmft_vmm_tell(primary->vm.vmm);
 }
 
+/* The same by the leader, before it is ready for anybody else; if the sender will want it. */
+static bool let_go_copied(struct kvmft_sender *sender, struct kvmft_copied *copies,
+			  u32 count, u64 state_len)
+{
+	struct kvmft_primary *primary = sender->primary;
+	bool wanted;
+
+	kvmft_sender_number(sender);
+	spin_lock(&primary->vm.lock);
+	wanted = primary->decided == sender->decided && primary->synced;
+	if (wanted) {
+		primary->copied = count;
+		primary->copied_state = state_len;
+		WRITE_ONCE(primary->copies, copies);
+		primary->sealed = primary->epoch;
+		WRITE_ONCE(primary->checkpoint, KVMFT_CHECKPOINT_COPIED);
+	}
+	spin_unlock(&primary->vm.lock);
+	return wanted;
+}
+
+/* May the guest go on as soon as all is copied? */
+static bool may_copy(struct kvmft_sender *sender, u64 most)
+{
+	struct kvmft_primary *primary = sender->primary;
+
+	return READ_ONCE(primary->mode) == KVMFT_VM_ASYNC && !sender->full &&
+	       READ_ONCE(primary->exchange) == KVMFT_EXCHANGE_NONE &&
+	       (!sender->begun || !sender->by_reference ||
+		kvmft_fault(KVMFT_FAULT_AHEAD_COPIES)) &&
+	       kvmft_harvest_due(&primary->harvest) <= most;
+}
+
+/*
+ * Copies what is left of the epoch: pages, and the state. Without the memory for that
+ * all is as it was, but for what was sent in this epoch already, which is due again.
+ */
+static int copy_all(struct kvmft_sender *sender, struct kvmft_copied **copies, u32 *count,
+		    u64 state_len)
+{
+	struct kvmft_primary *primary = sender->primary;
+	int err;
+
+	err = copy_due(sender, copies, count);
+	if (err)
+		return err;
+	err = copy_state(primary, state_len);
+	if (!err)
+		return 0;
+	put_copies(primary, *copies, *count);
+	*copies = NULL;
+	*count = 0;
+	kvmft_harvest_failed(&primary->harvest);
+	return err;
+}
+
+/**
+ * kvmft_checkpoint_copy() - in async mode, have the guest go on without waiting for its sender
+ * @primary: the guest, which stands still, with its state saved and all that changed known
+ *
+ * If the sender is at work, or if there is much to do, it is left to the sender.
+ *
+ * Context: the leading vcpu's thread
+ *
+ * Return: whether the guest may go on
+ */
+bool kvmft_checkpoint_copy(struct kvmft_primary *primary)
+{
+	struct kvmft_copied *copies = NULL;
+	struct kvmft_sender *sender;
+	bool done = false;
+	u64 state_len;
+	u32 count = 0;
+	int err;
+
+	if (current->mm != primary->vm.vmm->mm || !mutex_trylock(&primary->desk))
+		return false;
+	sender = primary->sender;
+	if (!sender || kvmft_sender_over(sender) || primary->copies ||
+	    kvmft_fault(KVMFT_FAULT_AHEAD_COPIES))
+		goto unlock;
+	kvmft_harvest_hot(&primary->harvest);
+	if (!may_copy(sender, VCPU_COPIES_MAX))
+		goto unlock;
+	state_len = gather_state(primary);
+	err = copy_all(sender, &copies, &count, state_len);
+	if (err) {
+		primary->uncopied = err == -ENOMEM;
+		goto unlock;
+	}
+	done = let_go_copied(sender, copies, count, state_len);
+	if (!done) {
+		put_state(primary, state_len);
+		put_copies(primary, copies, count);
+		kvmft_harvest_failed(&primary->harvest);
+	}
+unlock:
+	mutex_unlock(&primary->desk);
+	if (done)
+		wake_up_all(&primary->channel.wait);
+	return done;
+}
+
+/**
+ * kvmft_checkpoint_discard() - nobody is going to send what a vcpu has copied
+ * @primary: the guest
+ */
+void kvmft_checkpoint_discard(struct kvmft_primary *primary)
+{
+	lockdep_assert_held(&primary->desk);
+	if (!primary->copies)
+		return;
+	put_state(primary, primary->copied_state);
+	put_copies(primary, primary->copies, primary->copied);
+	WRITE_ONCE(primary->copies, NULL);
+}
+
 /* Only tests have this done, to see that they notice. */
 static void permit_early(struct kvmft_primary *primary)
 {
@@ -224,7 +398,7 @@ static void permit_early(struct kvmft_primary *primary)
 	kvmft_vmm_tell(primary->vm.vmm);
 }
 
-static int send_rest(struct kvmft_sender *sender, struct copied *copies, u32 count,
+static int send_rest(struct kvmft_sender *sender, struct kvmft_copied *copies, u32 count,
 		     u64 state_len)
 {
 	struct kvmft_stream *stream = sender->stream;
@@ -243,58 +417,97 @@ static int send_rest(struct kvmft_sender *sender, struct copied *copies, u32 cou
 		return err;
 	kvmft_vm_count(&sender->primary->vm, KVMFT_A_COUNTER_BYTES, state_len);
 	kvmft_stream_totals(stream, &commit);
-	err = kvmft_hold(KVMFT_FAULT_EPOCH_SENT) ?: kvmft_stream_commit(stream, &commit);
+	err = kvmft_hold(KVMFT_FAULT_EPOCH_SENT);
+	if (err)
+		return err;
+	/*
+	 * Who decides otherwise lets the guest run after that. So up to here it stood still, and
+	 * if this is sent by reference, what it writes from now on doesn't fit the sum.
+	 */
+	if (kvmft_sender_over(sender))
+		return -ECONNABORTED;
+	kvmft_checkpoint_await(sender);
+	err = kvmft_stream_commit(stream, &commit);
 	if (!err && kvmft_fault(KVMFT_FAULT_COMMIT_EARLY))
 		permit_early(sender->primary);
 	return err ?: kvmft_hold(KVMFT_FAULT_EPOCH_AWAITED) ?: kvmft_stream_wait(stream);
 }
 
 /**
+ * kvmft_checkpoint_is_ready() - is there one to be sent?
+ * @primary: the guest
+ *
+ * Return: whether; it stays until it is sent, discarded or cancelled
+ */
+bool kvmft_checkpoint_is_ready(struct kvmft_primary *primary)
+{
+	return READ_ONCE(primary->checkpoint) == KVMFT_CHECKPOINT_READY ||
+	       READ_ONCE(primary->copies);
+}
+
+/* Copies here what no vcpu has; or nothing, as in sync mode. */
+static struct kvmft_copied *take_copies(struct kvmft_sender *sender, u32 *count,
+					u64 *state_len)
+{
+	struct kvmft_primary *primary = sender->primary;
+	struct kvmft_copied *copies = primary->copies;
+	bool uncopied = primary->uncopied;
+
+	primary->uncopied = false;
+	*count = primary->copied;
+	*state_len = primary->copied_state;
+	WRITE_ONCE(primary->copies, NULL);
+	if (copies)
+		return copies;
+	*count = 0;
+	*state_len = gather_state(primary);
+	kvmft_harvest_hot(&primary->harvest);
+	if (uncopied || !may_copy(sender, COPIES_MAX))
+		return NULL;
+	if (copy_all(sender, &copies, count, *state_len)) {
+		gather_state(primary);
+		return NULL;
+	}
+	let_go(primary);
+	return copies;
+}
+
+/**
  * kvmft_checkpoint_send() - commit what the standing guest has made ready
  * @sender: the sender
  *
- * The guest stands still, and all about it is known: commit that.
+ * The guest stands still, and all about it is known, or is copied: commit that.
  *
  * Return: 0 or a negative errno
  */
 int kvmft_checkpoint_send(struct kvmft_sender *sender)
 {
 	struct kvmft_primary *primary = sender->primary;
-	bool async = READ_ONCE(primary->mode) == KVMFT_VM_ASYNC && !sender->full &&
-		     READ_ONCE(primary->exchange) == KVMFT_EXCHANGE_NONE &&
-		     (!sender->begun || !sender->by_reference ||
-		      kvmft_fault(KVMFT_FAULT_AHEAD_COPIES)) &&
-		     kvmft_harvest_due(&primary->harvest) <= COPIES_MAX;
-	u64 state_len = gather_state(primary);
-	struct copied *copies = NULL;
-	u64 before = ktime_get_ns();
-	u32 count = 0;
+	u64 before = ktime_get_ns(), state_len;
+	struct kvmft_copied *copies;
+	u32 count;
 	int err;
 
-	err = kvmft_sender_begin(sender);
-	if (err)
-		return err;
 	if (sender->full)
 		kvmft_sender_enter(sender, KVMFT_VM_SYNCING, NULL);
-	/* Without the memory for copies, this one is as in sync mode. */
-	if (async && !copy_due(sender, &copies, &count)) {
-		if (!copy_state(primary, state_len)) {
-			let_go(primary);
-		} else {
-			put_copies(primary, copies, count);
-			copies = NULL;
-			count = 0;
-			kvmft_harvest_failed(&primary->harvest);
-			state_len = gather_state(primary);
-		}
+	/* The number comes before the guest goes on with a ticket. */
+	kvmft_sender_number(sender);
+	copies = take_copies(sender, &count, &state_len);
+	err = kvmft_sender_begin(sender);
+	if (!err) {
+		sender->stream->ending = true;
+		err = send_rest(sender, copies, count, state_len);
 	}
-	err = send_rest(sender, copies, count, state_len);
 	if (copies) {
 		put_state(primary, state_len);
 		put_copies(primary, copies, count);
 	}
-	if (err)
+	if (err) {
+		/* Then that holds, whatever else has failed. */
+		if (was_answered(primary))
+			kvmft_checkpoint_done(sender);
 		return err;
+	}
 	kvmft_vm_add_time(&primary->vm, KVMFT_TIME_TRANSFER, ktime_get_ns() - before);
 	kvmft_checkpoint_done(sender);
 	return 0;

@@ -179,8 +179,9 @@ static enum kvmft_reason on_outcome(struct kvmft_channel *channel,
 		break;
 	}
 	spin_unlock(&channel->lock);
-	if (header->type == KVMFT_WIRE_ACK && ack.lease && channel->ops->lease)
-		channel->ops->lease(channel, lease_end(channel->pair, &ack));
+	if (header->type == KVMFT_WIRE_ACK && channel->ops->acked)
+		channel->ops->acked(channel, header->generation, header->epoch,
+				    ack.lease ? lease_end(channel->pair, &ack) : 0);
 	wake_up_all(&channel->wait);
 	return 0;
 }

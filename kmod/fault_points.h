@@ -43,11 +43,12 @@ KVMFT_FAULT_POINT(VM_ALLOC, vm_alloc)
 KVMFT_FAULT_POINT(SYSFS_VM, sysfs_vm)
 
 /*
- * In a checkpoint: before the state is saved, and before the copies of async mode are
- * made; on the standby, when its pages are pinned, and before its state is restored.
+ * In a checkpoint: before the state is saved, before the copies of async mode are made, and
+ * when a page becomes a hot one; on the standby, when its pages are pinned, and before its state is restored.
  */
 KVMFT_FAULT_POINT(SAVE_STATE, save_state)
 KVMFT_FAULT_POINT(COPY_PAGES, copy_pages)
+KVMFT_FAULT_POINT(HOT_ADD, hot_add)
 KVMFT_FAULT_POINT(PIN_PAGES, pin_pages)
 KVMFT_FAULT_POINT(RESTORE_STATE, restore_state)
 

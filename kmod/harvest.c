@@ -15,6 +15,12 @@
 /* KVM resets all that is marked at one go, without a pause; so not too many. */
 #define RESET_MAX 4096U
 
+/* A slot that KVM doesn't have: it leaves such an entry alone when it resets. */
+#define NO_SLOT U32_MAX
+
+/* Epochs with more pages than this say nothing about which are hot. */
+#define RECENT_MAX 4096
+
 /**
  * kvmft_harvest_init() - begin with nothing found
  * @harvest: the harvest
@@ -35,9 +41,12 @@ int kvmft_harvest_init(struct kvmft_harvest *harvest, struct kvmft_vmm *vmm,
 	harvest->ring = vmm->kvm->dirty_ring_size;
 	harvest->vcpus = vcpus;
 	mutex_init(&harvest->lock);
+	kvmft_hot_init(&harvest->hot);
 	harvest->next = kcalloc(vcpus, sizeof(u32), GFP_KERNEL_ACCOUNT);
 	if (!harvest->next || kvmft_pageset_init(&harvest->due, memory->pages) ||
-	    kvmft_pageset_init(&harvest->pending, memory->pages)) {
+	    kvmft_pageset_init(&harvest->pending, memory->pages) ||
+	    kvmft_pageset_init(&harvest->recent[0], memory->pages) ||
+	    kvmft_pageset_init(&harvest->recent[1], memory->pages)) {
 		kvmft_harvest_destroy(harvest);
 		return -ENOMEM;
 	}
@@ -57,6 +66,9 @@ int kvmft_harvest_init(struct kvmft_harvest *harvest, struct kvmft_vmm *vmm,
  */
 void kvmft_harvest_destroy(struct kvmft_harvest *harvest)
 {
+	kvmft_hot_destroy(&harvest->hot);
+	kvmft_pageset_destroy(&harvest->recent[1]);
+	kvmft_pageset_destroy(&harvest->recent[0]);
 	kvmft_pageset_destroy(&harvest->pending);
 	kvmft_pageset_destroy(&harvest->due);
 	kfree(harvest->next);
@@ -71,11 +83,41 @@ static void found(struct kvmft_harvest *harvest, u64 number, atomic64_t *counter
 	kvmft_pageset_add(&harvest->due, number);
 }
 
+/*
+ * An entry of the ring that is about to be reset, by which KVM will protect this page from
+ * being written. One that is written in each epoch stays writable: then the entry is for
+ * another one that isn't hot any more, or for none. A page may be in several slots, and
+ * only one of those is told of here.
+ */
+static void judge_heat(struct kvmft_harvest *harvest, struct kvm_dirty_gfn *entry,
+		       u64 number, u32 slot, u64 offset)
+{
+	struct kvmft_hot_page *page, old;
+
+	page = kvmft_hot_find(&harvest->hot, number);
+	if (page) {
+		if (page->slot == slot && page->offset == offset)
+			WRITE_ONCE(entry->slot, NO_SLOT);
+		return;
+	}
+	if (!kvmft_pageset_has(&harvest->recent[0], number) ||
+	    !kvmft_pageset_has(&harvest->recent[1], number))
+		return;
+	if (kvmft_hot_replace(&harvest->hot, number, slot, offset, &old)) {
+		WRITE_ONCE(entry->slot, old.slot);
+		WRITE_ONCE(entry->offset, old.offset);
+		kvmft_pageset_add(&harvest->due, old.number);
+	} else if (kvmft_hot_add(&harvest->hot, number, slot, offset)) {
+		WRITE_ONCE(entry->slot, NO_SLOT);
+	}
+}
+
 /* Marks entries for reset, up to @limit; how many. */
 static u32 drain_ring(struct kvmft_harvest *harvest, struct kvm_dirty_ring *ring,
 		      u32 *next, u32 limit)
 {
-	u32 count;
+	u64 number, offset;
+	u32 count, slot;
 
 	for (count = 0; count < min(limit, ring->size); count++, ++*next) {
 		struct kvm_dirty_gfn *entry = &ring->dirty_gfns[*next & (ring->size - 1)];
@@ -83,10 +125,13 @@ static u32 drain_ring(struct kvmft_harvest *harvest, struct kvm_dirty_ring *ring
 		/* Pairs with the write barrier in kvm_dirty_ring_push(). */
 		if (smp_load_acquire(&entry->flags) != KVM_DIRTY_GFN_F_DIRTY)
 			break;
-		found(harvest,
-		      kvmft_memory_by_slot(harvest->memory, READ_ONCE(entry->slot),
-					   READ_ONCE(entry->offset)),
-		      &harvest->tracked);
+		/* The VMM may write there, too. */
+		slot = READ_ONCE(entry->slot);
+		offset = READ_ONCE(entry->offset);
+		number = kvmft_memory_by_slot(harvest->memory, slot, offset);
+		found(harvest, number, &harvest->tracked);
+		if (number != KVMFT_NO_PAGE)
+			judge_heat(harvest, entry, number, slot, offset);
 		/* Pairs with the acquire in kvm_dirty_ring_reset(). */
 		smp_store_release(&entry->flags, KVM_DIRTY_GFN_F_RESET);
 	}
@@ -269,6 +314,70 @@ int kvmft_harvest_all(struct kvmft_harvest *harvest)
 }
 
 /**
+ * kvmft_harvest_hot() - hot pages are due
+ * @harvest: the harvest
+ *
+ * Context: while no vcpu runs, behind kvmft_harvest_all(), by who sends or copies all that
+ * is due before any does
+ */
+void kvmft_harvest_hot(struct kvmft_harvest *harvest)
+{
+	u32 at;
+
+	mutex_lock(&harvest->lock);
+	for (at = 0; at < harvest->hot.count; at++)
+		kvmft_pageset_add(&harvest->due, harvest->hot.pages[at].number);
+	mutex_unlock(&harvest->lock);
+}
+
+/**
+ * kvmft_harvest_is_hot() - is a page only to be read while no vcpu runs?
+ * @harvest: the harvest
+ * @number: the page
+ *
+ * Return: whether
+ */
+bool kvmft_harvest_is_hot(struct kvmft_harvest *harvest, u64 number)
+{
+	bool is;
+
+	if (!READ_ONCE(harvest->hot.count))
+		return false;
+	mutex_lock(&harvest->lock);
+	is = kvmft_hot_find(&harvest->hot, number);
+	mutex_unlock(&harvest->lock);
+	return is;
+}
+
+/**
+ * kvmft_harvest_is_news() - has a page to be sent that was taken?
+ * @harvest: the harvest
+ * @number: the page
+ * @page: what is in it, which doesn't change meanwhile; NULL if it is all zero
+ * @sent: it was sent in this epoch already
+ *
+ * Return: whether; false only for one that the other end has as it is
+ */
+bool kvmft_harvest_is_news(struct kvmft_harvest *harvest, u64 number, struct page *page,
+			   bool sent)
+{
+	struct kvmft_hot_page *hot;
+	bool is = true;
+
+	if (!READ_ONCE(harvest->hot.count))
+		return true;
+	mutex_lock(&harvest->lock);
+	hot = kvmft_hot_find(&harvest->hot, number);
+	if (hot) {
+		is = kvmft_hot_is_news(&harvest->hot, hot, page, sent);
+		if (is)
+			atomic64_inc(&harvest->tracked);
+	}
+	mutex_unlock(&harvest->lock);
+	return is;
+}
+
+/**
  * kvmft_harvest_due() - how much is there to send?
  * @harvest: the harvest
  *
@@ -403,7 +512,14 @@ u32 kvmft_harvest_take_written(struct kvmft_harvest *harvest, u64 *cursor, u64 *
 void kvmft_harvest_acked(struct kvmft_harvest *harvest)
 {
 	mutex_lock(&harvest->lock);
-	kvmft_pageset_clear(&harvest->pending);
+	kvmft_pageset_clear(&harvest->recent[1]);
+	if (harvest->pending.count <= RECENT_MAX) {
+		swap(harvest->recent[0], harvest->recent[1]);
+		swap(harvest->pending, harvest->recent[0]);
+	} else {
+		kvmft_pageset_clear(&harvest->pending);
+		kvmft_pageset_clear(&harvest->recent[0]);
+	}
 	mutex_unlock(&harvest->lock);
 }
 
@@ -416,6 +532,7 @@ void kvmft_harvest_failed(struct kvmft_harvest *harvest)
 	mutex_lock(&harvest->lock);
 	atomic64_add(harvest->pending.count, &harvest->resent);
 	kvmft_pageset_move(&harvest->due, &harvest->pending);
+	kvmft_hot_forget(&harvest->hot);
 	mutex_unlock(&harvest->lock);
 }
 
@@ -426,6 +543,7 @@ void kvmft_harvest_failed(struct kvmft_harvest *harvest)
 void kvmft_harvest_everything(struct kvmft_harvest *harvest)
 {
 	mutex_lock(&harvest->lock);
+	kvmft_hot_forget(&harvest->hot);
 	/* What is pending stays that: it is what was sent of the epoch that is begun. */
 	kvmft_pageset_fill(&harvest->due);
 	mutex_unlock(&harvest->lock);

@@ -7,7 +7,8 @@
  * it is taken to be sent, and then pending until its epoch is acknowledged or becomes
  * due again. Vcpus may run meanwhile; what is found is all there is only if none does.
  * A page that is due was write-protected again after it was found, so it may be read
- * at once. What is in the rings, logs and marks may have been put there by a hostile
+ * at once; but for hot ones, see hot.h, which are only to be read while no vcpu runs,
+ * and are due whenever that is. What is in the rings, logs and marks may have been put there by a hostile
  * VMM: at worst it names pages that didn't change, or leaves out some that did.
  */
 #ifndef _KVMFT_HARVEST_H
@@ -17,10 +18,12 @@
 #include <linux/mutex.h>
 #include <linux/types.h>
 
+#include "hot.h"
 #include "memory.h"
 #include "pageset.h"
 
 struct kvmft_vmm;
+struct page;
 
 /**
  * struct kvmft_harvest - what changed
@@ -28,7 +31,7 @@ struct kvmft_vmm;
  * @memory: Its memory.
  * @ring: By rings, not by log.
  * @vcpus: How many it has.
- * @tracked: Pages that KVM told of.
+ * @tracked: Pages that KVM told of, or needn't.
  * @marked: Pages that the VMM marked.
  * @resent: Pages that became due again.
  * @lock: Protects all that follows, and serializes harvesting.
@@ -37,6 +40,8 @@ struct kvmft_vmm;
  *	read without the lock by who takes them.
  * @due: Pages that have to be sent.
  * @pending: Pages that were sent since the last answer.
+ * @recent: Those of the last epoch, and of the one before.
+ * @hot: Those that were in all of them; with rings.
  */
 struct kvmft_harvest {
 	struct kvmft_vmm *vmm;
@@ -52,6 +57,8 @@ struct kvmft_harvest {
 	u64 repeated;
 	struct kvmft_pageset due;
 	struct kvmft_pageset pending;
+	struct kvmft_pageset recent[2];
+	struct kvmft_hot hot;
 };
 
 int kvmft_harvest_init(struct kvmft_harvest *harvest, struct kvmft_vmm *vmm,
@@ -60,6 +67,10 @@ void kvmft_harvest_destroy(struct kvmft_harvest *harvest);
 
 int kvmft_harvest_all(struct kvmft_harvest *harvest);
 int kvmft_harvest_rings(struct kvmft_harvest *harvest);
+void kvmft_harvest_hot(struct kvmft_harvest *harvest);
+bool kvmft_harvest_is_hot(struct kvmft_harvest *harvest, u64 number);
+bool kvmft_harvest_is_news(struct kvmft_harvest *harvest, u64 number, struct page *page,
+			   bool sent);
 u64 kvmft_harvest_due(struct kvmft_harvest *harvest);
 u32 kvmft_harvest_take(struct kvmft_harvest *harvest, u64 *cursor, u64 *numbers,
 		       u32 count);

@@ -605,6 +605,26 @@ int kvmft_memory_get(const struct kvmft_memory *memory, u64 number, u32 count,
 }
 
 /**
+ * kvmft_memory_get_mapped() - the same without waiting for anything
+ * @memory: the snapshot
+ * @number: of the first page
+ * @count: how many
+ * @pages: result, as of kvmft_memory_get()
+ *
+ * Context: with the VMM's address space
+ *
+ * Return: how many there are, at least 1; -EAGAIN if the first isn't mapped
+ */
+int kvmft_memory_get_mapped(const struct kvmft_memory *memory, u64 number, u32 count,
+			    struct page **pages)
+{
+	unsigned long address = address_of(memory, number, &count);
+	int got = get_user_pages_fast_only(address, count, 0, pages);
+
+	return got > 0 ? got : -EAGAIN;
+}
+
+/**
  * kvmft_memory_pin() - get pages to write them
  * @memory: the snapshot
  * @number: of the first page

@@ -113,6 +113,8 @@ u64 kvmft_memory_data(const struct kvmft_memory *memory, u64 number);
 
 int kvmft_memory_get(const struct kvmft_memory *memory, u64 number, u32 count,
 		     struct page **pages);
+int kvmft_memory_get_mapped(const struct kvmft_memory *memory, u64 number, u32 count,
+			    struct page **pages);
 int kvmft_memory_pin(const struct kvmft_memory *memory, u64 number, u32 count,
 		     struct page **pages);
 

@@ -16,6 +16,9 @@
 #include "trace.h"
 #include "vmm.h"
 
+/* Fewer pages than that may as well wait for the guest to stand still. */
+#define AHEAD_LEAST 64
+
 /* How much of a rate that wasn't used may be made up for. */
 #define RATE_CREDIT (100ULL * NSEC_PER_MSEC)
 
@@ -58,6 +61,30 @@ void kvmft_sender_enter(struct kvmft_sender *sender, u32 state,
 }
 
 /**
+ * kvmft_sender_number() - give the epoch that is being made a number, unless it has one
+ * @sender: the sender
+ *
+ * Return: its number
+ */
+u64 kvmft_sender_number(struct kvmft_sender *sender)
+{
+	struct kvmft_primary *primary = sender->primary;
+	struct kvmft_vmm *vmm = primary->vm.vmm;
+
+	lockdep_assert_held(&primary->desk);
+	if (primary->numbered)
+		return primary->epoch;
+	spin_lock(&primary->vm.lock);
+	vmm->epoch = ++primary->epoch;
+	vmm->generation = primary->generation;
+	WRITE_ONCE(vmm->area->epoch, primary->epoch);
+	WRITE_ONCE(vmm->area->generation, primary->generation);
+	spin_unlock(&primary->vm.lock);
+	primary->numbered = true;
+	return primary->epoch;
+}
+
+/**
  * kvmft_sender_begin() - begin an epoch, unless one is begun
  * @sender: the sender
  *
@@ -66,17 +93,12 @@ void kvmft_sender_enter(struct kvmft_sender *sender, u32 state,
 int kvmft_sender_begin(struct kvmft_sender *sender)
 {
 	struct kvmft_primary *primary = sender->primary;
-	struct kvmft_vmm *vmm = primary->vm.vmm;
 	u64 epoch;
 
 	if (sender->begun)
 		return 0;
+	epoch = kvmft_sender_number(sender);
 	spin_lock(&primary->vm.lock);
-	epoch = ++primary->epoch;
-	vmm->epoch = epoch;
-	vmm->generation = primary->generation;
-	WRITE_ONCE(vmm->area->epoch, epoch);
-	WRITE_ONCE(vmm->area->generation, primary->generation);
 	/* With the commit the standby may take over; but not if it is being let go. */
 	if (primary->decided == sender->decided)
 		WRITE_ONCE(primary->channel.released, false);
@@ -135,6 +157,9 @@ int kvmft_sender_page(struct kvmft_sender *sender, u64 number, struct page *page
 	/* What isn't in a full copy is zero. */
 	if (!page && sender->full && !kvmft_stream_has(sender->stream, region, offset))
 		return 0;
+	if (!kvmft_harvest_is_news(&sender->primary->harvest, number, page,
+				   sender->full || kvmft_stream_has(sender->stream, region, offset)))
+		return 0;
 	return send_page(sender, region, offset, page);
 }
 
@@ -145,6 +170,34 @@ static bool is_hole(struct kvmft_sender *sender, u64 number)
 	       kvmft_memory_data(&sender->primary->vm.memory, number) > number;
 }
 
+static bool is_vcpu(void)
+{
+	return !(current->flags & PF_KTHREAD);
+}
+
+/* A vcpu's thread is in its address space. */
+static bool enter(struct kvmft_vmm *vmm)
+{
+	return is_vcpu() ? current->mm == vmm->mm : kvmft_vmm_use(vmm);
+}
+
+static void leave(struct kvmft_vmm *vmm)
+{
+	if (!is_vcpu())
+		kvmft_vmm_unuse(vmm);
+}
+
+/* The sender waits for a vcpu that has its desk, so that one waits for nobody. */
+static int get_run(struct kvmft_sender *sender, u32 at, u32 run)
+{
+	struct kvmft_memory *memory = &sender->primary->vm.memory;
+
+	if (is_vcpu())
+		return kvmft_memory_get_mapped(memory, sender->numbers[at], run,
+					       sender->pages + at);
+	return kvmft_memory_get(memory, sender->numbers[at], run, sender->pages + at);
+}
+
 /**
  * kvmft_sender_get() - get the pages of a batch
  * @sender: the sender, with their numbers
@@ -153,7 +206,8 @@ static bool is_hole(struct kvmft_sender *sender, u64 number)
  * Gets the pages of a batch, neighbours at one go. In a full copy, one that was never
  * written is NULL.
  *
- * Return: 0; -ESRCH if the VMM is gone; another negative errno
+ * Return: 0; -ESRCH if the VMM is gone; -EAGAIN in a vcpu that would have to wait; another
+ * negative errno
  */
 int kvmft_sender_get(struct kvmft_sender *sender, u32 count)
 {
@@ -161,7 +215,7 @@ int kvmft_sender_get(struct kvmft_sender *sender, u32 count)
 	u32 at, run;
 	int got = 0;
 
-	if (!kvmft_vmm_use(vm->vmm))
+	if (!enter(vm->vmm))
 		return -ESRCH;
 	for (at = 0; at < count; at += got) {
 		if (is_hole(sender, sender->numbers[at])) {
@@ -174,12 +228,11 @@ int kvmft_sender_get(struct kvmft_sender *sender, u32 count)
 			    is_hole(sender, sender->numbers[at + run]))
 				break;
 		}
-		got = kvmft_memory_get(&vm->memory, sender->numbers[at], run,
-				       sender->pages + at);
+		got = get_run(sender, at, run);
 		if (got < 0)
 			break;
 	}
-	kvmft_vmm_unuse(vm->vmm);
+	leave(vm->vmm);
 	if (got < 0)
 		kvmft_sender_put(sender, at);
 	return got < 0 ? got : 0;
@@ -282,8 +335,12 @@ int kvmft_sender_due(struct kvmft_sender *sender, bool ahead)
 
 		err = kvmft_sender_begin(sender);
 		sent = sender->sent;
-		for (i = 0; i < count && !err; i++)
+		for (i = 0; i < count && !err; i++) {
+			/* It is due again when the guest stands still. */
+			if (ahead && kvmft_harvest_is_hot(&primary->harvest, sender->numbers[i]))
+				continue;
 			err = kvmft_sender_page(sender, sender->numbers[i], sender->pages[i]);
+		}
 		err = err ?: kvmft_stream_flush(sender->stream);
 		kvmft_sender_put(sender, count);
 		if (err)
@@ -353,16 +410,13 @@ int kvmft_sender_look(struct kvmft_sender *sender)
 
 /*
  * A page that is written all the time would be sent all the time, and write-protected
- * anew each time. When most of what changed has been sent in this epoch already, look
- * less often.
+ * anew each time. When most of what changed has been sent in this epoch already, or if it isn't
+ * much, look less often.
  */
-static void set_pace(struct kvmft_sender *sender, u64 sent, u64 repeated)
+static void set_pace(struct kvmft_sender *sender, bool worth)
 {
-	if (repeated * 2 > sent)
-		sender->pause = min_t(unsigned long, sender->pause * 2,
-				      KVMFT_SENDER_PAUSE_MAX);
-	else
-		sender->pause = max_t(unsigned long, sender->pause / 2, KVMFT_SENDER_PAUSE);
+	sender->pause = worth ? KVMFT_SENDER_PAUSE :
+			min_t(unsigned long, sender->pause * 2, KVMFT_SENDER_PAUSE_MAX);
 }
 
 /**
@@ -381,6 +435,7 @@ int kvmft_sender_ahead(struct kvmft_sender *sender)
 	u64 due, sent, repeated;
 	int err;
 
+	WRITE_ONCE(primary->full_ring, false);
 	/* One epoch at a time. */
 	if (READ_ONCE(primary->flying))
 		return 0;
@@ -391,16 +446,18 @@ int kvmft_sender_ahead(struct kvmft_sender *sender)
 			return err;
 	}
 	due = kvmft_harvest_due(&primary->harvest);
-	sender->idle = !due;
-	if (sender->idle)
+	if (due < AHEAD_LEAST) {
+		set_pace(sender, false);
 		return 0;
+	}
 	if (READ_ONCE(primary->mode) == KVMFT_VM_ASYNC &&
 	    !kvmft_fault(KVMFT_FAULT_AHEAD_COPIES))
 		sender->stream->how = KVMFT_SEND_COPIES;
 	sent = sender->sent;
 	repeated = READ_ONCE(primary->harvest.repeated);
 	err = kvmft_sender_due(sender, true);
-	set_pace(sender, sender->sent - sent, READ_ONCE(primary->harvest.repeated) - repeated);
+	sent = sender->sent - sent;
+	set_pace(sender, (READ_ONCE(primary->harvest.repeated) - repeated) * 2 <= sent);
 	sender->stream->how = KVMFT_SEND_BY_REFERENCE;
 	trace_kvmft_epoch_ahead(primary->vm.name, primary->generation, primary->epoch, due,
 				err ? KVMFT_REASON_CLOSED : 0);

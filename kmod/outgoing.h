@@ -2,7 +2,8 @@
 /*
  * outgoing: a primary's pages on their way to the stream.
  *
- * Contract: belongs to the thread of a primary's channel. What is due becomes pending
+ * Contract: belongs to the thread of a primary's channel, but for a moment in which a vcpu
+ * has its desk. What is due becomes pending
  * before it is sent, so that nothing is lost when sending fails. No page is
  * held, and the VMM's address space isn't used, while the socket is waited for.
  */
@@ -14,9 +15,9 @@
 
 struct kvmft_primary;
 
-/* How often to look for what changed, while something does: first, and at the least. */
+/* How often to look for what changed, while much does, and at the least. */
 #define KVMFT_SENDER_PAUSE max(HZ / 100, 1)
-#define KVMFT_SENDER_PAUSE_MAX (HZ / 2)
+#define KVMFT_SENDER_PAUSE_MAX HZ
 
 /* Pages that are taken at a time. */
 #define KVMFT_SENDER_BATCH KVMFT_STREAM_BATCH
@@ -32,8 +33,7 @@ struct kvmft_primary;
  * @sent: Pages that were sent, ever.
  * @refusals: Epochs in a row that were refused.
  * @decided: What it was of the primary when this began.
- * @idle: Nothing changed when it last looked.
- * @pause: jiffies between two looks, while something does.
+ * @pause: jiffies between two looks for what changed.
  * @paced: Until when what was sent of a full copy lasts, by its rate; CLOCK_MONOTONIC in ns.
  * @numbers: A batch.
  * @pages: Its pages.
@@ -47,7 +47,6 @@ struct kvmft_sender {
 	u64 sent;
 	u32 refusals;
 	u32 decided;
-	bool idle;
 	unsigned long pause;
 	u64 paced;
 	u64 numbers[KVMFT_SENDER_BATCH];
@@ -57,6 +56,7 @@ struct kvmft_sender {
 bool kvmft_sender_over(struct kvmft_sender *sender);
 void kvmft_sender_enter(struct kvmft_sender *sender, u32 state,
 			const struct kvmft_verdict *verdict);
+u64 kvmft_sender_number(struct kvmft_sender *sender);
 int kvmft_sender_begin(struct kvmft_sender *sender);
 int kvmft_sender_page(struct kvmft_sender *sender, u64 number, struct page *page);
 int kvmft_sender_get(struct kvmft_sender *sender, u32 count);

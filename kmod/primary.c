@@ -9,6 +9,7 @@
 #include <linux/slab.h>
 
 #include "capture.h"
+#include "checkpoint.h"
 #include "compat.h"
 #include "primary.h"
 #include "role.h"
@@ -310,6 +311,8 @@ static int primary_hook(struct kvmft_vm *vm, u32 index, struct kvmft_hook *hook)
 		err = kvmft_harvest_rings(&primary->harvest);
 		if (err)
 			return err;
+		WRITE_ONCE(primary->full_ring, true);
+		wake_up_all(&primary->channel.wait);
 	}
 
 	hook->ticket = 0;
@@ -544,19 +547,35 @@ static enum kvmft_reason primary_about(struct kvmft_channel *channel,
 	return 0;
 }
 
+/* Another standby than the one that has its state can't permit anything. */
+static void extend_lease(struct kvmft_primary *primary, u64 until)
+{
+	lockdep_assert_held(&primary->vm.lock);
+	if (!primary->known || until <= primary->lease)
+		return;
+	primary->lease = until;
+	WRITE_ONCE(primary->vm.vmm->area->lease, until);
+}
+
 static void primary_lease(struct kvmft_channel *channel, u64 until)
 {
 	struct kvmft_primary *primary = of_channel(channel);
-	struct kvmft_vmm *vmm = primary->vm.vmm;
 
 	spin_lock(&primary->vm.lock);
-	/* Another standby than the one that has its state can't permit anything. */
-	if (primary->known && until > primary->lease) {
-		primary->lease = until;
-		WRITE_ONCE(vmm->area->lease, until);
-	}
+	extend_lease(primary, until);
 	spin_unlock(&primary->vm.lock);
-	kvmft_vmm_tell(vmm);
+	kvmft_vmm_tell(primary->vm.vmm);
+}
+
+static void primary_acked(struct kvmft_channel *channel, u64 generation, u64 epoch, u64 until)
+{
+	struct kvmft_primary *primary = of_channel(channel);
+
+	spin_lock(&primary->vm.lock);
+	extend_lease(primary, until);
+	kvmft_checkpoint_acked(primary, generation, epoch);
+	spin_unlock(&primary->vm.lock);
+	kvmft_vmm_tell(primary->vm.vmm);
 }
 
 static u64 primary_claim(struct kvmft_channel *channel)
@@ -594,6 +613,7 @@ static void primary_channel_release(struct kvmft_channel *channel)
 static const struct kvmft_channel_ops channel_ops = {
 	.run = kvmft_primary_run,
 	.about = primary_about,
+	.acked = primary_acked,
 	.lease = primary_lease,
 	.claim = primary_claim,
 	.yield = primary_yield,
@@ -654,6 +674,7 @@ struct kvmft_vm *kvmft_primary_attach(struct kvmft_pair *pair,
 		return ERR_PTR(err);
 	}
 	INIT_DELAYED_WORK(&primary->lost, kvmft_primary_lost);
+	mutex_init(&primary->desk);
 	primary->mode = config->mode;
 	primary->loss = config->loss;
 	primary->rate = config->rate;

@@ -10,6 +10,7 @@
 #ifndef _KVMFT_PRIMARY_H
 #define _KVMFT_PRIMARY_H
 
+#include <linux/mutex.h>
 #include <linux/workqueue.h>
 
 #include "channel.h"
@@ -18,7 +19,8 @@
 #include "pool.h"
 #include "vm.h"
 
-struct kvmft_stream;
+struct kvmft_copied;
+struct kvmft_sender;
 
 /**
  * enum kvmft_checkpoint - how far a checkpoint is
@@ -79,17 +81,32 @@ enum kvmft_section_kind {
  * @lengths: Bytes of the sections of the VM and of each vcpu.
  * @device_len: Bytes of device state.
  * @failed: Why a vcpu's state can't be saved; under the VM's lock.
- * @spare: Pages to copy into; the sender's own.
- * @state_pages: Where the sender gathers the pages of a state.
+ * @desk: Held by who works at the epoch that is being made: the sender, unless it waits
+ *	for something to do, or a vcpu that copies. No vcpu waits for it. Of what follows,
+ *	down to @uncopied.
+ * @sender: Who sends; NULL if nobody does.
+ * @numbered: @epoch is the one that is being made.
+ * @spare: Pages to copy into.
+ * @state_pages: Where the pages of a state are gathered.
+ * @copies: What a vcpu has copied for the sender, NULL if nothing; also read without the
+ *	lock.
+ * @copied: How many pages that is.
+ * @copied_state: Bytes of the state, whose copies are in @state_pages.
+ * @uncopied: There wasn't the memory to copy the checkpoint that is being made.
  * @mode: &enum kvmft_vm_mode; from here on all is under the VM's lock.
  * @converge: See &struct kvmft_vm_config.
  * @rate: See &struct kvmft_vm_config.
  * @checkpoint: See there.
  * @flying: It is copied and not done.
+ * @full_ring: A ring was full, so much has changed; without the lock.
  * @owed: A checkpoint that had flown was lost, another one has to be made.
  * @generation: Of the guest.
  * @epoch: The last one that was begun, or 0.
  * @committed: The last one that was committed.
+ * @awaited: The one whose answer is awaited, or 0.
+ * @awaited_by: What @decided was when its sender began.
+ * @awaited_full: It is a full copy.
+ * @moved: With a commit the guest has become protected, which is to be told.
  * @alike: Which of the other guest's LAYOUT (1) and CONFIG (2) are like ours.
  * @synced: There was a commit since it was attached: output waits.
  * @known: That is who has its state, or will have.
@@ -129,18 +146,31 @@ struct kvmft_primary {
 	u32 *lengths;
 	u64 device_len;
 	struct kvmft_verdict failed;
+
+	struct mutex desk;	/* what follows, down to uncopied */
+	struct kvmft_sender *sender;
+	bool numbered;
 	struct kvmft_pool spare;
 	struct page **state_pages;
+	struct kvmft_copied *copies;
+	u32 copied;
+	u64 copied_state;
+	bool uncopied;
 
 	u32 mode;
 	bool converge;
 	u64 rate;
 	enum kvmft_checkpoint checkpoint;
 	bool flying;
+	bool full_ring;
 	bool owed;
 	u64 generation;
 	u64 epoch;
 	u64 committed;
+	u64 awaited;
+	u32 awaited_by;
+	bool awaited_full;
+	bool moved;
 	u32 alike;
 	bool synced;
 	bool session;

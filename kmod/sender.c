@@ -16,9 +16,6 @@
 #include "stream.h"
 #include "vmm.h"
 
-/* How often to look for what changed, while nothing does. */
-#define AHEAD_IDLE (HZ / 10)
-
 /* The full copy ends with a standstill when no more than this is left. */
 #define COPY_REST 1024
 
@@ -82,7 +79,9 @@ static int on_refusal(struct kvmft_sender *sender, int err)
 	}
 	kvmft_harvest_failed(&primary->harvest);
 	make_up_for(primary);
+	kvmft_checkpoint_discard(primary);
 	sender->begun = false;
+	primary->numbered = false;
 	if (++sender->refusals > REFUSALS_MAX || verdict.reason == KVMFT_REASON_TOO_BIG ||
 	    verdict.reason == KVMFT_REASON_LOCAL || verdict.reason == KVMFT_REASON_CONFIG ||
 	    verdict.reason == KVMFT_REASON_LAYOUT || verdict.reason == KVMFT_REASON_STATE) {
@@ -108,8 +107,8 @@ static bool wants_stillness(struct kvmft_sender *sender)
 
 static bool something_to_do(struct kvmft_sender *sender)
 {
-	return READ_ONCE(sender->primary->checkpoint) == KVMFT_CHECKPOINT_READY ||
-	       wants_stillness(sender) || kvmft_sender_over(sender) ||
+	return kvmft_checkpoint_is_ready(sender->primary) ||
+	       READ_ONCE(sender->primary->full_ring) || wants_stillness(sender) || kvmft_sender_over(sender) ||
 	       READ_ONCE(sender->stream->conn->cut);
 }
 
@@ -243,6 +242,7 @@ static int begin_session(struct kvmft_sender *sender)
 	}
 	spin_unlock(&primary->vm.lock);
 	if (acked) {
+		kvmft_checkpoint_await(sender);
 		kvmft_checkpoint_done(sender);
 	} else {
 		kvmft_harvest_failed(&primary->harvest);
@@ -372,21 +372,49 @@ static int one_step(struct kvmft_sender *sender)
 {
 	struct kvmft_primary *primary = sender->primary;
 
-	if (READ_ONCE(primary->checkpoint) == KVMFT_CHECKPOINT_READY)
+	if (kvmft_checkpoint_is_ready(primary))
 		return kvmft_checkpoint_send(sender);
 	if (sender->full && !sender->begun)
 		return copy_all(sender);
+	mutex_unlock(&primary->desk);
 	wait_event_interruptible_timeout(primary->channel.wait, something_to_do(sender),
-					 sender->idle ? AHEAD_IDLE : sender->pause);
+					 sender->pause);
+	mutex_lock(&primary->desk);
 	if (kvmft_sender_over(sender) || kvmft_conn_broken(sender->stream->conn))
 		return -ECONNABORTED;
-	if (READ_ONCE(primary->checkpoint) == KVMFT_CHECKPOINT_READY)
+	if (kvmft_checkpoint_is_ready(primary))
 		return 0;
 	if (kvmft_primary_abandoned(primary))
 		return -ESHUTDOWN;
 	if (wants_stillness(sender))
 		kvmft_park_call(&primary->park);
 	return kvmft_sender_ahead(sender);
+}
+
+static void run_session(struct kvmft_sender *sender)
+{
+	struct kvmft_primary *primary = sender->primary;
+	int err;
+
+	err = compare(sender);
+	mutex_lock(&primary->desk);
+	err = err ?: begin_session(sender);
+	if (!err)
+		primary->sender = sender;
+	while (!err && !kvmft_sender_over(sender)) {
+		err = one_step(sender);
+		if (err && (sender->stream->broken ||
+			    (err != -ECANCELED && err != -ENOMEM)))
+			break;
+		if (err)
+			err = on_refusal(sender, err);
+	}
+	primary->sender = NULL;
+	kvmft_checkpoint_discard(primary);
+	primary->numbered = false;
+	mutex_unlock(&primary->desk);
+	if (err == -ESTALE)
+		stay_held(sender);
 }
 
 /**
@@ -398,7 +426,6 @@ void kvmft_primary_run(struct kvmft_channel *channel, struct kvmft_conn *conn)
 {
 	struct kvmft_primary *primary = container_of(channel, struct kvmft_primary, channel);
 	struct kvmft_sender *sender;
-	int err;
 
 	/* It can't be protected any more; all that is left to do is to say so. */
 	if (READ_ONCE(primary->closed) || READ_ONCE(primary->fenced)) {
@@ -428,17 +455,7 @@ void kvmft_primary_run(struct kvmft_channel *channel, struct kvmft_conn *conn)
 	primary->session = true;
 	sender->decided = primary->decided;
 	spin_unlock(&primary->vm.lock);
-	err = compare(sender) ?: begin_session(sender);
-	if (err == -ESTALE)
-		stay_held(sender);
-	while (!err && !kvmft_sender_over(sender)) {
-		err = one_step(sender);
-		if (err && (sender->stream->broken ||
-			    (err != -ECANCELED && err != -ENOMEM)))
-			break;
-		if (err)
-			err = on_refusal(sender, err);
-	}
+	run_session(sender);
 	end_session(sender);
 	kvmft_stream_free(sender->stream);
 	kvfree(sender);

@@ -643,7 +643,8 @@ enum kvmft_vm_tracking {
  * @KVMFT_A_COUNTER_BEGUN: Epochs begun.
  * @KVMFT_A_COUNTER_COMMITTED: Epochs committed.
  * @KVMFT_A_COUNTER_ABORTED: Epochs given up or refused.
- * @KVMFT_A_COUNTER_PAGES_TRACKED: Pages that KVM told of, by ring or log.
+ * @KVMFT_A_COUNTER_PAGES_TRACKED: Pages that KVM told of, by ring or log; and those that are
+ *	written in each epoch, of which it needn't.
  * @KVMFT_A_COUNTER_PAGES_MARKED: Pages that the VMM marked.
  * @KVMFT_A_COUNTER_PAGES_RESENT: Pages sent again after an epoch that failed.
  * @KVMFT_A_COUNTER_PAGES_AHEAD: Pages sent while the guest ran.
