@@ -162,8 +162,8 @@ $(BUILD)/selftests/flat/flatvmm: $(flat_src) uapi/linux/kvmft.h $(wildcard selft
 
 # A hostile guest, for the parts of ftvmm that judge what a guest says.
 ftvmm_fuzz_src := $(wildcard selftests/ftvmm/*.c) \
-		  $(addprefix tools/ftvmm/,announce.c blk.c blob.c bus.c net.c outbox.c queue.c request.c \
-		  rng.c virtio.c)
+		  $(addprefix tools/ftvmm/,announce.c blk.c blob.c bus.c net.c outbox.c promise.c queue.c \
+		  request.c rng.c virtio.c)
 
 # What runs in its guests has nothing to link with there.
 $(addprefix $(BUILD)/selftests/ftvmm/,work measure): $(BUILD)/selftests/ftvmm/%: selftests/ftvmm/guest/%.c

@@ -414,6 +414,7 @@ static u64 give_tickets(struct vcpu *vcpu)
 	if (!kemari.batched)
 		return devices_tickets(vcpu->id, next, 1) - 1;
 	devices_gather(vcpu);
+	devices_adopt(vcpu->id);
 	devices_ticket(vcpu->id, next);
 	return next;
 }
@@ -481,6 +482,17 @@ void ft_before_run(struct vcpu *vcpu)
 }
 
 bool ft_holds(void)
+{
+	return false;
+}
+
+/* Part of batching: what isn't told waits for a transaction of its own. */
+bool ft_behind(void)
+{
+	return kemari.batched;
+}
+
+bool ft_defers(void)
 {
 	return false;
 }

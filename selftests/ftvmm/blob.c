@@ -26,6 +26,9 @@ static struct request *some_request(void)
 		request->data[i] = chance();
 	request->gated = rarely(2);
 	request->stale = rarely(2);
+	request->told = rarely(2);
+	request->after = chance();
+	request->promise = request->told ? chance() : 0;
 	request->queue = chance();
 	request->head = chance();
 	request->at = chance();

@@ -42,6 +42,7 @@ void device_make(const char *disk)
 	net->tap = "cable";
 	memcpy(net->mac, "\x52\x54\0\x12\x34\x56", sizeof(net->mac));
 	vmm.options.outputs = OUTPUT_BLK | OUTPUT_NET;
+	vmm.options.behind_ms = 1;
 	bus_make();
 	blk_make(options, 0);
 	rng_make();

@@ -200,9 +200,34 @@ void ft_wait(u64 ticket)
 		sleep_us(HELD_US);
 }
 
+/* Now and then: then a guest is told of what isn't written. */
+bool ft_behind(void)
+{
+	return rarely(2);
+}
+
 void vcpu_want_gather(void)
 {
 	__atomic_store_n(&place.wanted, true, __ATOMIC_RELEASE);
+}
+
+void vcpu_want_checkpoint(void)
+{
+	vcpu_want_gather();
+}
+
+void vcpu_tell_landed(void)
+{
+}
+
+void devices_look(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < vmm.device_count; i++) {
+		if (vmm.devices[i]->outbox)
+			outbox_look(vmm.devices[i]->outbox);
+	}
 }
 
 void devices_gather(struct vcpu *vcpu)
@@ -218,8 +243,10 @@ void devices_gather(struct vcpu *vcpu)
 		if (virtio_is_live(virtio))
 			vcpu->output |= virtio->ops->gather(virtio, vcpu->id);
 		pthread_mutex_unlock(&virtio->lock);
-		if (virtio->outbox)
+		if (virtio->outbox) {
+			outbox_adopt(virtio->outbox, vcpu->id);
 			outbox_tickets(virtio->outbox, vcpu->id, 0, 0);
+		}
 	}
 }
 

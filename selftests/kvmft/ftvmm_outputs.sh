@@ -5,7 +5,8 @@
 # No output of a Linux guest before its epoch is acknowledged: both networks are captured and
 # the shared disk's server keeps a log, all by one clock, and each packet and each block
 # written is looked for in the epochs. In both modes, with 20 ms between the hosts; and with
-# a module that permits output too early, which has to be noticed. What is handed over
+# a module that permits output too early, which has to be noticed. Nor does an answer leave that
+# says that something is on the disk before it is. What is handed over
 # at one go is one checkpoint, and what goes through the guest comes out as it went in.
 # shellcheck source=../lib/tap.sh
 . "$(dirname "$0")/../lib/tap.sh"
@@ -79,6 +80,7 @@ for mode in sync async; do
 	check_eq "$mode: nothing left before its epoch was acknowledged" 0 $judged_status
 	check "$mode: packets were judged" has_judged answers
 	check "$mode: blocks were judged" has_judged blocks
+	check "$mode: what is said to be on the disk was judged" has_judged promises
 	# From far away, so that waiting is what counts, however busy the hosts are.
 	"$LAB" delay h1 repl 100ms
 	counted[$mode]=$(beats)

@@ -6,10 +6,12 @@ Two captures and the log of the shared disk's server, all by the clock of one ma
 guest answers each line of ftvmm_client.py by a packet from port 7, and from port 8 once
 that line is a block of the disk. What is to leave is in the device state of the epoch
 that covers it, so for each packet and each block written there must be an epoch that has
-it and whose ACK was there before.
+it and whose ACK was there before. And what the guest says is on the disk must have been
+flushed there before that leaves, however early the guest was told so itself.
 """
 
 import datetime
+import os
 import re
 import struct
 import sys
@@ -18,12 +20,17 @@ import frames
 
 PORT = 7700
 ANSWER = re.compile(rb"\d+ 7-line-\d+\n")
+BOOKED = re.compile(rb"(\d+) 8-line-\d+\n")
 BLOCK = re.compile(rb"(\d+) 8-line-\d+\n\1 8-line")
 BLOCK_SIZE = 4096
 # What is behind them on the disk is none of that client's.
 BLOCKS = 4096
 REQUEST = re.compile(r"^(\S+ \S+) connection=(\d+) (\w+) id=\d+ "
                      r"offset=(0x[0-9a-f]+) count=(0x[0-9a-f]+)")
+
+
+DONE = re.compile(r"^(\S+ \S+) connection=(\d+) (\.\.\.)?(Write|Flush) id=(\d+)"
+                  r"(?: offset=(0x[0-9a-f]+) count=(0x[0-9a-f]+))?")
 
 
 def packets(path):
@@ -178,6 +185,59 @@ def blocks(path):
                 yield when, ("block", at // BLOCK_SIZE)
 
 
+def booked(path):
+    """(seconds, block) of each answer that left which says that this block is on the disk."""
+    for when, source, _, _, payload in segments(path):
+        if source[1] == 8:
+            for answer in BOOKED.findall(payload):
+                yield when, int(answer)
+
+
+def seconds_of(text):
+    """Of the log's time."""
+    return datetime.datetime.strptime(text, "%Y-%m-%d %H:%M:%S.%f").timestamp()
+
+
+def flushed(path, begin):
+    """When each block of the client's that was written since then was flushed for the first
+    time, by a flush that began when it was written: {block: seconds}."""
+    asked = {}                  # (connection, id): its blocks, or those that a flush is for
+    written, kept = set(), {}
+    with open(path, encoding="utf-8", errors="replace") as f:
+        for found in filter(None, map(DONE.match, f)):
+            when, key = seconds_of(found[1]), (found[2], found[5])
+            if when < begin:
+                continue
+            if found[3]:
+                done = asked.pop(key, set())
+                if found[4] == "Write":
+                    written |= done
+                else:
+                    kept.update((block, when) for block in done if block not in kept)
+            elif found[4] == "Flush":
+                asked[key] = set(written)
+            elif found[6]:
+                first, count = int(found[6], 16), int(found[7], 16)
+                asked[key] = {at // BLOCK_SIZE for at in range(first, first + count, BLOCK_SIZE)}
+    return kept
+
+
+def judge_promises(service, disk):
+    """How often it was said that a block is on the disk, and it wasn't."""
+    if disk == os.devnull:
+        return 0
+    said = list(booked(service))
+    kept = flushed(disk, min((when for when, *_ in segments(service)), default=0))
+    broken = 0
+    for when, block in said:
+        if block not in kept or kept[block] > when:
+            broken += 1
+            late = f"{(kept[block] - when) * 1e3:.3f} ms later" if block in kept else "never"
+            print(f"promises: block {block} is said to be there, and is flushed {late}")
+    print(f"{len(said)} promises judged")
+    return broken
+
+
 def main():
     """Prints what was judged, and what is wrong."""
     replication, service, disk = sys.argv[1:]
@@ -195,6 +255,7 @@ def main():
                 complaints += 1
                 print(f"{name}: {output}: {complaint}")
         print(f"{judged} {name} judged")
+    complaints += judge_promises(service, disk)
     return 1 if complaints else 0
 
 

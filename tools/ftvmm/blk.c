@@ -16,6 +16,7 @@
 
 #include "ft.h"
 #include "memory.h"
+#include "promise.h"
 #include "virtio.h"
 
 #define SECTOR 512
@@ -25,12 +26,18 @@
 /* A request of discarding, or of writing zeroes. */
 #define RANGE_SECTORS_MAX 65536
 #define OUTBOX_LIMIT (8 * MIB)
+/* The most that the guest was told of and isn't written; so much in no hurry. */
+#define BEHIND_MAX (1 * MIB)
+#define BEHIND_LAZY (BEHIND_MAX / 4)
+#define RETRY_US 200000
 
 /**
  * struct blk - a disk
  * @options: Where it is.
  * @fd: Its descriptor.
  * @direct: Opened past the page cache.
+ * @block: The least that can be read and written.
+ * @failing: So many requests that the guest was told are done can't be, at the moment.
  * @size: Bytes.
  * @config: What the guest is told.
  */
@@ -38,6 +45,7 @@ struct blk {
 	const struct disk_options *options;
 	int fd;
 	bool direct;
+	u32 block, failing;
 	u64 size;
 	struct virtio *virtio;
 	struct virtio_blk_config config;
@@ -187,16 +195,60 @@ static int do_request(struct blk *blk, struct request *request)
 
 /* --- What is done with requests --- */
 
+static void complain(const struct blk *blk, const struct request *request)
+{
+	say("%s: request %u at %llu: %s", blk->name, request->kind,
+	    (unsigned long long)request->at, strerror(errno));
+}
+
+static int do_told(struct blk *blk, struct request *request)
+{
+	int err = do_request(blk, request);
+
+	/* To a guest that knows of no cache there is none. */
+	if (!err && request->kind == REQUEST_WRITE && request->promise)
+		err = fdatasync(blk->fd);
+	return err;
+}
+
+/*
+ * The guest was told that it is done. Until it is, nothing leaves that relies on it; and the
+ * guest isn't told more of this kind. What couldn't be written is tried again. What
+ * couldn't be flushed may be lost though it was written before, and a second flush wouldn't
+ * say so: that promise is never kept.
+ */
+static void insist(struct blk *blk, struct request *request)
+{
+	bool lost;
+
+	if (!do_told(blk, request))
+		return;
+	complain(blk, request);
+	__atomic_fetch_add(&blk->failing, 1, __ATOMIC_RELAXED);
+	do {
+		lost = request->kind == REQUEST_FLUSH;
+		if (lost)
+			say("%s: what it is told from now on doesn't leave", blk->name);
+		outbox_unpermit(request);
+		while (lost)
+			pause();
+		sleep_us(RETRY_US);
+	} while (do_told(blk, request));
+	say("%s: it is written now", blk->name);
+	__atomic_fetch_sub(&blk->failing, 1, __ATOMIC_RELAXED);
+}
+
 static void emit(void *device, struct request *request)
 {
 	struct blk *blk = device;
 
 	request->status = VIRTIO_BLK_S_OK;
-	if (!do_request(blk, request))
-		return;
-	say("%s: request %u at %llu: %s", blk->name, request->kind,
-	    (unsigned long long)request->at, strerror(errno));
-	request->status = VIRTIO_BLK_S_IOERR;
+	if (request->told) {
+		insist(blk, request);
+	} else if (do_request(blk, request)) {
+		complain(blk, request);
+		request->status = VIRTIO_BLK_S_IOERR;
+	}
 }
 
 /* What was read, and what came of it, to where the guest wants it. */
@@ -216,7 +268,7 @@ static void complete(void *device, struct request *const *requests, unsigned int
 
 	pthread_mutex_lock(&blk->virtio->lock);
 	for (i = 0; i < count; i++) {
-		if (requests[i]->stale || !virtio_is_live(blk->virtio))
+		if (requests[i]->told || requests[i]->stale || !virtio_is_live(blk->virtio))
 			continue;
 		answer(requests[i]);
 		virtio_return(blk->virtio, requests[i]);
@@ -327,6 +379,9 @@ static u8 judge_asked(struct blk *blk, struct asked *asked, u8 *status)
 			return 0;
 		return set_range(blk, asked, asked->at, asked->data_len) ? REQUEST_WRITE : 0;
 	case VIRTIO_BLK_T_FLUSH:
+		*status = VIRTIO_BLK_S_OK;
+		if (blk->options->read_only)
+			return 0;
 		asked->at = 0;
 		asked->data_len = 0;
 		return REQUEST_FLUSH;
@@ -388,6 +443,49 @@ static struct request *make_request(struct blk *blk, const struct asked *asked, 
 	return request;
 }
 
+/* A disk without a cache, as far as the guest knows, has what it was told is written. */
+static bool is_promise(const struct blk *blk, const struct request *request)
+{
+	return request->kind == REQUEST_FLUSH ||
+	       !virtio_has(blk->virtio, VIRTIO_BLK_F_FLUSH);
+}
+
+/*
+ * A guest that is protected needn't wait for the disk, nor for a checkpoint: what it wrote is
+ * in the outbox, so the standby will have it, and nobody else sees anything that relies on
+ * it before it is written.
+ */
+static bool may_tell(const struct blk *blk, const struct request *request)
+{
+	return (request->kind == REQUEST_WRITE || request->kind == REQUEST_FLUSH) &&
+	       request->gated && vmm.options.behind_ms && ft_behind() &&
+	       !__atomic_load_n(&blk->failing, __ATOMIC_RELAXED) &&
+	       !((request->at | request->data_len) % blk->block) &&
+	       outbox_counts(blk->virtio->outbox).told_bytes + request->data_len <= BEHIND_MAX;
+}
+
+/* Room for what the guest waits for comes first. */
+static bool is_lazy(const struct blk *blk, u32 data_len)
+{
+	struct outbox_counts counts = outbox_counts(blk->virtio->outbox);
+
+	return counts.told_bytes + data_len <= BEHIND_LAZY &&
+	       counts.waiting < OUTBOX_COUNT_MAX / 4;
+}
+
+static void tell_early(struct blk *blk, struct request *request)
+{
+	u8 status = VIRTIO_BLK_S_OK;
+
+	request->told = true;
+	if (is_promise(blk, request))
+		request->promise = promise_make();
+	if (is_lazy(blk, request->data_len))
+		request->owner = OWNER_NEXT;
+	memory_write(request->status_gpa, &status, sizeof(status));
+	queue_push(&blk->virtio->queues[0], request->head, sizeof(status));
+}
+
 /* Whether there is room for one more; the output that it is, if any, is noted. */
 static bool take(struct blk *blk, const struct chain *chain, u32 owner, bool *output)
 {
@@ -404,12 +502,16 @@ static bool take(struct blk *blk, const struct chain *chain, u32 owner, bool *ou
 		return true;
 	}
 	if (!outbox_has_room(blk->virtio->outbox, asked.data_len)) {
+		/* It waits for those that are in no hurry. */
+		*output |= outbox_adopt(blk->virtio->outbox, owner);
 		queue_unpop(queue, 1);
 		return false;
 	}
 	request = make_request(blk, &asked, kind);
 	request->owner = owner;
-	*output |= request->gated;
+	if (may_tell(blk, request))
+		tell_early(blk, request);
+	*output |= request->gated && request->owner != OWNER_NEXT;
 	outbox_add(blk->virtio->outbox, request);
 	return true;
 }
@@ -443,6 +545,8 @@ static bool judge(void *device, const struct request *request)
 	    request->queue || request->head >= QUEUE_SIZE_MAX ||
 	    request->at > blk->size || request->len > blk->size - request->at ||
 	    !memory_at(request->status_gpa, 1))
+		return false;
+	if (request->told && request->kind != REQUEST_WRITE && request->kind != REQUEST_FLUSH)
 		return false;
 	for (i = 0; i < request->segment_count; i++)
 		segments += request->segments[i].len;
@@ -500,15 +604,14 @@ static const struct virtio_ops ops = {
 
 static void make_config(struct blk *blk)
 {
-	u32 block = block_size_of(blk);
-
+	blk->block = block_size_of(blk);
 	blk->config.capacity = htole64(blk->size / SECTOR);
 	blk->config.size_max = htole32(SEGMENT_LEN_MAX);
 	blk->config.seg_max = htole32(SEGMENTS_MAX);
-	blk->config.blk_size = htole32(block);
+	blk->config.blk_size = htole32(blk->block);
 	blk->config.max_discard_sectors = htole32(RANGE_SECTORS_MAX);
 	blk->config.max_discard_seg = htole32(1);
-	blk->config.discard_sector_alignment = htole32(block / SECTOR);
+	blk->config.discard_sector_alignment = htole32(blk->block / SECTOR);
 	blk->config.max_write_zeroes_sectors = htole32(RANGE_SECTORS_MAX);
 	blk->config.max_write_zeroes_seg = htole32(1);
 	blk->config.write_zeroes_may_unmap = 1;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define MAGIC 0x74736d6d76746665ULL
-#define VERSION 1
+#define VERSION 2
 
 /* Magic, version, length, checksum. */
 #define LEN_AT 12

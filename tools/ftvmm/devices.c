@@ -155,6 +155,30 @@ void devices_gather(struct vcpu *vcpu)
 	}
 }
 
+bool devices_adopt(u32 owner)
+{
+	bool any = false;
+	unsigned int i;
+
+	for (i = 0; i < vmm.device_count; i++) {
+		if (vmm.devices[i]->outbox)
+			any |= outbox_adopt(vmm.devices[i]->outbox, owner);
+	}
+	return any;
+}
+
+void devices_look(void)
+{
+	unsigned int i;
+
+	outbox_look(serial_outbox());
+	for (i = 0; i < vmm.device_count; i++) {
+		if (vmm.devices[i]->outbox)
+			outbox_look(vmm.devices[i]->outbox);
+	}
+	outbox_look(vmm.ending);
+}
+
 u64 devices_tickets(u32 owner, u64 first, u32 step)
 {
 	unsigned int i;

@@ -29,6 +29,12 @@ void devices_start(void);
  */
 void devices_gather(struct vcpu *vcpu);
 
+/* What waits for the next checkpoint is this vcpu's; whether there is any. */
+bool devices_adopt(u32 owner);
+
+/* A promise was kept, for which some may wait. */
+void devices_look(void);
+
 /* That is this vcpu's, or OWNER_LOADED's. */
 void devices_ticket(u32 owner, u64 ticket);
 

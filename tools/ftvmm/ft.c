@@ -26,6 +26,8 @@
 /* How often to look whether a guest that must be protected is. */
 #define LOOK_US 10000
 
+static void *watch_landings(void *arg);
+
 /* --- Once --- */
 
 void ft_bind(u64 state_max)
@@ -48,6 +50,7 @@ void ft_bind(u64 state_max)
 	vmm.area = mmap(NULL, bind.area_size, PROT_READ | PROT_WRITE, MAP_SHARED, vmm.ft, 0);
 	if (vmm.area == MAP_FAILED)
 		die("mapping what is shared with kvmft");
+	start_thread(watch_landings, NULL);
 }
 
 static bool is_protected(void)
@@ -81,6 +84,9 @@ static u64 save(struct vcpu *vcpu)
 	};
 
 	devices_gather(vcpu);
+	vcpu->output |= devices_adopt(vcpu->id);
+	/* It is in this one. */
+	vcpu->deferred = false;
 	blob_put_head(&blob, &head);
 	devices_save(&blob);
 	blob_seal(&blob);
@@ -142,6 +148,16 @@ static void call(struct vcpu *vcpu, struct kvmft_hook *hook)
 	}
 }
 
+/* The last one, whichever vcpu's. */
+static void note_ticket(u64 ticket)
+{
+	u64 last = __atomic_load_n(&vmm.ticket, __ATOMIC_RELAXED);
+
+	while (last < ticket && !__atomic_compare_exchange_n(&vmm.ticket, &last, ticket, true,
+							     __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+		;
+}
+
 /* It may run: what it has made has a ticket. */
 static void may_run(struct vcpu *vcpu, u64 ticket)
 {
@@ -151,25 +167,43 @@ static void may_run(struct vcpu *vcpu, u64 ticket)
 		devices_ticket(OWNER_LOADED, ticket);
 		devices_promoted();
 	}
-	if (!vcpu->output)
+	if (!vcpu->output || vcpu->deferred)
 		return;
 	/* Without protection there is no ticket, and without one it comes again. */
 	if (must_be_protected() && !ticket)
 		return;
+	note_ticket(ticket);
 	devices_ticket(vcpu->id, ticket);
 	vcpu->output = false;
 }
 
 static u32 reasons(const struct vcpu *vcpu)
 {
-	return (vcpu->output ? KVMFT_HOOK_OUTPUT : 0) |
+	return (vcpu->output && !vcpu->deferred ? KVMFT_HOOK_OUTPUT : 0) |
 	       (vcpu->ring_full ? KVMFT_HOOK_RING_FULL : 0);
+}
+
+/* Does its output wait until the last checkpoint has landed? */
+static void defer(struct vcpu *vcpu)
+{
+	/* Who is about to stand still anyway may as well have it in this one. */
+	bool defers = vcpu->output && ft_defers() &&
+		      !__atomic_load_n(&vmm.area->park, __ATOMIC_RELAXED);
+	bool before = __atomic_exchange_n(&vcpu->deferred, defers, __ATOMIC_SEQ_CST);
+
+	if (!defers || before)
+		return;
+	pthread_mutex_lock(&vmm.deferral);
+	vmm.deferring = true;
+	pthread_cond_signal(&vmm.deferred);
+	pthread_mutex_unlock(&vmm.deferral);
 }
 
 static void pass_hook(struct vcpu *vcpu)
 {
 	struct kvmft_hook hook = { .size = sizeof(hook), .vcpu = vcpu->id };
 
+	defer(vcpu);
 	hook.flags = reasons(vcpu);
 	for (;;) {
 		call(vcpu, &hook);
@@ -223,6 +257,23 @@ bool ft_holds(void)
 	return false;
 }
 
+/* The standby has it, and nobody else sees anything that relies on it. */
+bool ft_behind(void)
+{
+	return vmm.area && is_protected();
+}
+
+/*
+ * In async mode the guest goes on while an epoch is on its way. Until it is there the hook
+ * would have a vcpu with new output wait; but it may as well go on, and collect more.
+ */
+bool ft_defers(void)
+{
+	return vmm.area && is_protected() &&
+	       __atomic_load_n(&vmm.area->committed, __ATOMIC_ACQUIRE) <
+	       __atomic_load_n(&vmm.ticket, __ATOMIC_SEQ_CST);
+}
+
 /* --- Other threads --- */
 
 void ft_enter(void)
@@ -237,6 +288,23 @@ void ft_leave(void)
 {
 	if (vmm.area)
 		kvmft_leave(vmm.area, vmm.ft);
+}
+
+/* Who has deferred is told when it needn't any more. */
+static void *watch_landings(void *arg)
+{
+	(void)arg;
+	for (;;) {
+		pthread_mutex_lock(&vmm.deferral);
+		while (!vmm.deferring)
+			pthread_cond_wait(&vmm.deferred, &vmm.deferral);
+		vmm.deferring = false;
+		pthread_mutex_unlock(&vmm.deferral);
+		while (ft_defers())
+			ft_wait(__atomic_load_n(&vmm.ticket, __ATOMIC_RELAXED));
+		vcpu_tell_landed();
+	}
+	return NULL;
 }
 
 bool ft_may_leave(u64 ticket)

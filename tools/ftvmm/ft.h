@@ -22,6 +22,12 @@ void ft_before_run(struct vcpu *vcpu);
 /* Must no vcpu run, though the hook lets it? */
 bool ft_holds(void);
 
+/* May the guest be told that something is on a disk which is only in an outbox? */
+bool ft_behind(void);
+
+/* Is a checkpoint on its way, so that the next one has to wait? */
+bool ft_defers(void);
+
 void ft_enter(void);
 void ft_leave(void);
 

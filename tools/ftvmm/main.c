@@ -12,6 +12,8 @@
 #include "control.h"
 #include "vmm.h"
 
+#define BEHIND_MS_MAX 1000
+
 static const char usage[] =
 	"ftvmm --kernel BZIMAGE [options]   run a guest\n"
 	"ftvmm ask SOCKET COMMAND           ask one that runs: status, waits,\n"
@@ -30,6 +32,8 @@ static const char usage[] =
 	"                     a disk on a file or block device; up to 4. Without \"cached\"\n"
 	"                     it is opened past the page cache, if that is possible\n"
 	"  --output KINDS     what is output: some of net,blk,console (net,blk)\n"
+	"  --write-behind MS  for so long a write to a disk may wait for a checkpoint, while\n"
+	"                     the guest is told that it is done; 0: it isn't told (20)\n"
 	"  --control SOCKET   listen there\n"
 	"  --standby          wait to be promoted; all else as on the other host\n"
 	"  --ft-required      don't run, and let nothing out, unless protected\n"
@@ -153,7 +157,7 @@ static const struct option names[] = {
 	{ "vcpus", 1, NULL, 'v' }, { "memory", 1, NULL, 'm' }, { "hugepages", 0, NULL, 'H' },
 	{ "dirty", 1, NULL, 'd' }, { "ring", 1, NULL, 'r' }, { "console", 1, NULL, 'C' },
 	{ "net", 1, NULL, 'n' }, { "disk", 1, NULL, 'D' }, { "output", 1, NULL, 'o' },
-	{ "control", 1, NULL, 's' }, { "standby", 0, NULL, 'S' },
+	{ "write-behind", 1, NULL, 'b' }, { "control", 1, NULL, 's' }, { "standby", 0, NULL, 'S' },
 	{ "ft-required", 0, NULL, 'F' }, { "no-kvmft", 0, NULL, 'N' },
 	{ "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 },
 };
@@ -212,6 +216,9 @@ static void set_option(int option, char *text)
 		return;
 	case 'o':
 		set_outputs(text);
+		return;
+	case 'b':
+		options->behind_ms = number("write-behind", text, 0, BEHIND_MS_MAX);
 		return;
 	case 's':
 		options->control = text;

@@ -94,8 +94,10 @@ static void complete(void *device, struct request *const *requests, unsigned int
 	unsigned int i;
 
 	pthread_mutex_lock(&net->virtio->lock);
-	for (i = 0; i < count; i++)
-		virtio_return(net->virtio, requests[i]);
+	for (i = 0; i < count; i++) {
+		if (!requests[i]->told)
+			virtio_return(net->virtio, requests[i]);
+	}
 	virtio_settle(net->virtio, QUEUE_TX);
 	pthread_mutex_unlock(&net->virtio->lock);
 }
@@ -122,10 +124,14 @@ static bool take(struct net *net, const struct chain *chain, u32 owner, bool *ou
 	request->head = chain->head;
 	request->owner = owner;
 	request->gated = vmm.options.outputs & OUTPUT_NET;
+	/* It is a copy: the guest may have its buffer back. */
+	request->told = !vmm.area || ft_behind();
 	chain_read(chain, 0, request->data, chain->out_len);
 	announce_learn(&net->addresses, net->config.mac, request->data + HEAD_LEN,
 		       request->data_len - HEAD_LEN);
 	*output |= request->gated;
+	if (request->told)
+		queue_push(queue, chain->head, 0);
 	outbox_add(net->virtio->outbox, request);
 	return true;
 }

@@ -4,11 +4,16 @@
 #include <pthread.h>
 #include <time.h>
 
+#include "devices.h"
 #include "ft.h"
+#include "promise.h"
 #include "vcpu.h"
 
 /* What one thread takes at once, where nothing is done side by side. */
 #define BATCH 64
+
+/* How often a vcpu is asked for a checkpoint. */
+#define ASK_NS 1000000
 
 /* How often to look whether something is still on its way out. */
 #define SETTLE_US 200
@@ -40,6 +45,7 @@ struct outbox *outbox_make(const struct outbox_ops *ops, void *device, unsigned 
 			   u64 limit)
 {
 	struct outbox *outbox = make(sizeof(*outbox));
+	pthread_condattr_t attributes;
 
 	outbox->ops = ops;
 	outbox->device = device;
@@ -47,7 +53,9 @@ struct outbox *outbox_make(const struct outbox_ops *ops, void *device, unsigned 
 	outbox->limit = limit;
 	outbox->end = &outbox->first;
 	pthread_mutex_init(&outbox->lock, NULL);
-	pthread_cond_init(&outbox->changed, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&outbox->changed, &attributes);
 	return outbox;
 }
 
@@ -59,6 +67,7 @@ static void append(struct outbox *outbox, struct request *request)
 	outbox->end = &request->next;
 	outbox->counts.waiting++;
 	outbox->counts.bytes += request->data_len;
+	outbox->counts.told_bytes += request->told ? request->data_len : 0;
 }
 
 static void take_out(struct outbox *outbox, struct request *request)
@@ -72,6 +81,7 @@ static void take_out(struct outbox *outbox, struct request *request)
 		outbox->end = at;
 	outbox->counts.waiting--;
 	outbox->counts.bytes -= request->data_len;
+	outbox->counts.told_bytes -= request->told ? request->data_len : 0;
 	outbox->counts.done++;
 	if (request->gated && request->permitted)
 		outbox->waits[outbox->wait_count++ % OUTBOX_WAITS_MAX] =
@@ -92,11 +102,37 @@ bool outbox_has_room(struct outbox *outbox, u64 data_len)
 
 void outbox_add(struct outbox *outbox, struct request *request)
 {
+	/* Not its own. */
+	request->after = request->promise ? request->promise - 1 : promise_last();
 	pthread_mutex_lock(&outbox->lock);
 	append(outbox, request);
 	outbox->counts.made++;
-	if (!request->gated)
+	/* Those in no hurry need somebody who looks at the clock. */
+	if (!request->gated || request->owner == OWNER_NEXT)
 		pthread_cond_signal(&outbox->changed);
+	pthread_mutex_unlock(&outbox->lock);
+}
+
+bool outbox_adopt(struct outbox *outbox, u32 owner)
+{
+	struct request *request;
+	bool any = false;
+
+	pthread_mutex_lock(&outbox->lock);
+	for (request = outbox->first; request; request = request->next) {
+		if (request->owner != OWNER_NEXT || request->ticket != TICKET_PENDING)
+			continue;
+		request->owner = owner;
+		any = true;
+	}
+	pthread_mutex_unlock(&outbox->lock);
+	return any;
+}
+
+void outbox_look(struct outbox *outbox)
+{
+	pthread_mutex_lock(&outbox->lock);
+	pthread_cond_broadcast(&outbox->changed);
 	pthread_mutex_unlock(&outbox->lock);
 }
 
@@ -170,47 +206,86 @@ void outbox_forget(struct outbox *outbox, u32 queue)
 	pthread_mutex_unlock(&outbox->lock);
 }
 
-/* Is one before it, that isn't done, in its way? */
-static bool obstructed(struct outbox *outbox, const struct request *request)
+/**
+ * struct wait - what those threads wait for that find nothing to do
+ * @output: Whose permission is all that is missing; NULL for none.
+ * @due: When a vcpu is to be asked for a checkpoint, in ns; 0 for never.
+ */
+struct wait {
+	const struct request *output;
+	u64 due;
+};
+
+/* It waits for a checkpoint that nobody is about to make. */
+static bool is_lazy(const struct request *request)
+{
+	return request->ticket == TICKET_PENDING && request->owner == OWNER_NEXT;
+}
+
+/* One before it that isn't done and is in its way. */
+static const struct request *obstacle(struct outbox *outbox, const struct request *request)
 {
 	const struct request *before;
 
 	if (!outbox->ops->conflict)
-		return false;
+		return NULL;
 	for (before = outbox->first; before != request; before = before->next) {
 		if (outbox->ops->conflict(before, request))
-			return true;
+			return before;
 	}
-	return false;
+	return NULL;
 }
 
-/*
- * What can start now, up to max; *wait is the output whose permission is all that is
- * missing. With the lock.
- */
+/* No later than at this time. */
+static void note_due(struct wait *wait, u64 due)
+{
+	if (!wait->due || due < wait->due)
+		wait->due = due;
+}
+
+/* May it start? If not, what has to happen first? With the lock. */
+static bool may_start(struct outbox *outbox, const struct request *request, bool passed,
+		      struct wait *wait)
+{
+	const struct request *before = obstacle(outbox, request);
+
+	if (is_lazy(request))
+		note_due(wait, request->added + vmm.options.behind_ms * 1000000ULL);
+	if (before) {
+		/* The guest waits for that one. */
+		if (is_lazy(before) && !request->told)
+			note_due(wait, request->added);
+		return false;
+	}
+	if (!request->gated)
+		return request->kind == REQUEST_READ || promise_is_kept(request->after);
+	if (passed || request->ticket == TICKET_PENDING)
+		return false;
+	if (!ft_may_leave(request->ticket)) {
+		wait->output = request;
+		return false;
+	}
+	return promise_is_kept(request->after);
+}
+
+/* What can start now, up to max. With the lock. */
 static unsigned int take(struct outbox *outbox, struct request **taken, unsigned int max,
-			 struct request **wait)
+			 struct wait *wait)
 {
 	struct request *request;
 	bool passed = false;
 	unsigned int count = 0;
 
-	*wait = NULL;
+	*wait = (struct wait){ 0 };
 	for (request = outbox->first; request && count < max; request = request->next) {
 		if (request->started)
 			continue;
-		if ((request->gated && passed) || obstructed(outbox, request)) {
-			passed |= request->gated;
-		} else if (request->gated && (request->ticket == TICKET_PENDING ||
-					      !ft_may_leave(request->ticket))) {
-			passed = true;
-			if (request->ticket != TICKET_PENDING)
-				*wait = request;
-		} else {
+		if (may_start(outbox, request, passed, wait)) {
 			request->started = true;
 			taken[count++] = request;
 			continue;
 		}
+		passed |= request->gated;
 		/* One behind the other: nothing overtakes. */
 		if (!outbox->ops->conflict)
 			break;
@@ -218,13 +293,34 @@ static unsigned int take(struct outbox *outbox, struct request **taken, unsigned
 	return count;
 }
 
-/* Nothing can start. One thread waits for the ticket, the others for anything else. */
-static void idle(struct outbox *outbox, const struct request *wait)
+/* Something changed, or a vcpu is to be asked for a checkpoint. */
+static void wait_for_change(struct outbox *outbox, u64 due)
 {
-	u64 ticket = wait ? wait->ticket : 0;
+	struct timespec until;
+	u64 now = now_ns(), ns;
 
-	if (!wait || outbox->waited_for) {
+	if (!due) {
 		pthread_cond_wait(&outbox->changed, &outbox->lock);
+		return;
+	}
+	if (due <= now) {
+		vcpu_want_checkpoint();
+		due = now + ASK_NS;
+	}
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	ns = until.tv_nsec + (due - now);
+	until.tv_sec += ns / 1000000000;
+	until.tv_nsec = ns % 1000000000;
+	pthread_cond_timedwait(&outbox->changed, &outbox->lock, &until);
+}
+
+/* Nothing can start. One thread waits for the ticket, the others for anything else. */
+static void idle(struct outbox *outbox, const struct wait *wait)
+{
+	u64 ticket = wait->output ? wait->output->ticket : 0;
+
+	if (!wait->output || outbox->waited_for) {
+		wait_for_change(outbox, wait->due);
 		return;
 	}
 	outbox->waited_for = true;
@@ -235,25 +331,47 @@ static void idle(struct outbox *outbox, const struct request *wait)
 	pthread_cond_broadcast(&outbox->changed);
 }
 
+/* Of those that the guest waits for it is told now, so that belongs to no epoch before. */
+static bool any_waits(struct request *const *taken, unsigned int count)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++) {
+		if (!taken[i]->told)
+			return true;
+	}
+	return false;
+}
+
 /* They are done: the guest is told, and there is nothing to be saved any more. */
 static void complete(struct outbox *outbox, struct request **taken, unsigned int count)
 {
-	bool refused;
+	bool tells = any_waits(taken, count), kept = false, refused;
 	unsigned int i;
 
-	ft_enter();
-	outbox->ops->complete(outbox->device, taken, count);
+	if (tells) {
+		ft_enter();
+		outbox->ops->complete(outbox->device, taken, count);
+	}
 	pthread_mutex_lock(&outbox->lock);
-	for (i = 0; i < count; i++)
+	for (i = 0; i < count; i++) {
+		/* Before there is room for more of them. */
+		if (taken[i]->promise)
+			promise_keep(taken[i]->promise);
+		kept |= taken[i]->promise;
 		take_out(outbox, taken[i]);
+	}
 	refused = outbox->refused;
 	outbox->refused = false;
 	pthread_cond_broadcast(&outbox->changed);
 	pthread_mutex_unlock(&outbox->lock);
-	ft_leave();
+	if (tells)
+		ft_leave();
 
 	for (i = 0; i < count; i++)
 		request_free(taken[i]);
+	if (kept)
+		devices_look();
 	/* What had no room is still in the guest's rings. */
 	if (refused)
 		vcpu_want_gather();
@@ -263,13 +381,14 @@ static void *work(void *arg)
 {
 	struct outbox *outbox = arg;
 	unsigned int max = outbox->ops->conflict ? 1 : BATCH, count, i;
-	struct request *taken[BATCH], *wait;
+	struct request *taken[BATCH];
+	struct wait wait;
 
 	pthread_mutex_lock(&outbox->lock);
 	for (;;) {
 		count = take(outbox, taken, max, &wait);
 		if (!count) {
-			idle(outbox, wait);
+			idle(outbox, &wait);
 			continue;
 		}
 		pthread_mutex_unlock(&outbox->lock);
@@ -340,12 +459,18 @@ bool outbox_load(struct outbox *outbox, struct blob *blob,
 {
 	u32 count = blob_get_limited(blob, OUTBOX_COUNT_MAX);
 	struct request *request;
+	u64 waits_for = 0;
 
 	for (; count && !blob->bad; count--) {
 		request = request_load(blob);
 		if (!request)
 			return false;
-		if (!judge(outbox->device, request)) {
+		/* None waits for one that comes behind it. */
+		if (waits_for < request->after)
+			waits_for = request->after;
+		if (!judge(outbox->device, request) ||
+		    (request->promise && request->promise <= waits_for) ||
+		    !promise_take(request->promise, waits_for)) {
 			request_free(request);
 			return false;
 		}

@@ -3,9 +3,10 @@
  * outbox: what a device was asked to do and hasn't done.
  *
  * Contract: requests are kept in the order in which they came, as long as the guest
- * hasn't been told that they are done: so what is saved is all that a standby has to
- * do again, in the same order. Output starts in that order, and not before it has a
- * ticket and may leave. Requests that are in conflict are done one after the other.
+ * hasn't been told that they are done, or until they are if it was told before: so what
+ * is saved is all that a standby has to do again, in the same order. Output starts in
+ * that order, and not before it has a ticket and may leave, and all that the guest was
+ * promised before is kept. Requests that are in conflict are done one after the other.
  * They are told done between ft_enter() and ft_leave().
  */
 #ifndef FTVMM_OUTBOX_H
@@ -21,7 +22,8 @@
  *	several, and does them one behind the other.
  * @emit: Does it, blocking; before each single thing that leaves it calls
  *	outbox_permit().
- * @complete: Tells the guest of those, between ft_enter() and ft_leave().
+ * @complete: Tells the guest of those that it wasn't told of, between ft_enter() and
+ *	ft_leave().
  */
 struct outbox_ops {
 	bool (*conflict)(const struct request *a, const struct request *b);
@@ -34,7 +36,7 @@ struct outbox;
 struct outbox_counts {
 	u64 made, done, loaded;
 	u32 waiting;
-	u64 bytes;
+	u64 bytes, told_bytes;
 };
 
 /* With so many threads, that start with outbox_start(); data of up to so many bytes. */
@@ -46,7 +48,17 @@ void outbox_start(struct outbox *outbox);
 /* Is there room for one more, with so much data? If not, outbox_wanted() will be told. */
 bool outbox_has_room(struct outbox *outbox, u64 data_len);
 
+/*
+ * One of OWNER_NEXT is in no hurry: a vcpu is asked for a checkpoint when it has waited for
+ * long enough, or is in somebody's way.
+ */
 void outbox_add(struct outbox *outbox, struct request *request);
+
+/* What was OWNER_NEXT's is this owner's; whether there was any. */
+bool outbox_adopt(struct outbox *outbox, u32 owner);
+
+/* What somebody waits for may be there: a promise was kept. */
+void outbox_look(struct outbox *outbox);
 
 /*
  * What this owner has added may leave with this ticket; each output with one that is a step above

@@ -5,9 +5,12 @@
 #include <string.h>
 
 #include "memory.h"
+#include "promise.h"
 
 #define FLAG_GATED 1
 #define FLAG_STALE 2
+#define FLAG_TOLD 4
+#define FLAGS (FLAG_GATED | FLAG_STALE | FLAG_TOLD)
 
 struct request *request_make(u8 kind, u32 data_len)
 {
@@ -50,7 +53,7 @@ void request_free(struct request *request)
 
 u64 request_room(u32 data_len)
 {
-	return 64 + CHAIN_MAX * 12 + (u64)data_len;
+	return 80 + CHAIN_MAX * 12 + (u64)data_len;
 }
 
 void request_save(struct blob *blob, const struct request *request)
@@ -58,14 +61,18 @@ void request_save(struct blob *blob, const struct request *request)
 	u32 i;
 
 	blob_put_u8(blob, request->kind);
-	blob_put_u8(blob, (request->gated ? FLAG_GATED : 0) | (request->stale ? FLAG_STALE : 0));
+	blob_put_u8(blob, (request->gated ? FLAG_GATED : 0) | (request->stale ? FLAG_STALE : 0) |
+			  (request->told ? FLAG_TOLD : 0));
+	blob_put_u64(blob, request->after);
+	blob_put_u64(blob, request->promise);
 	blob_put_u16(blob, request->queue);
 	blob_put_u16(blob, request->head);
 	blob_put_u64(blob, request->at);
 	blob_put_u64(blob, request->len);
 	blob_put_u64(blob, request->status_gpa);
 	blob_put_u32(blob, request->data_len);
-	if (!blob->lean)
+	/* What was told isn't in guest memory any more. */
+	if (!blob->lean || request->told)
 		blob_put(blob, request->data, request->data_len);
 	blob_put_u32(blob, request->segment_count);
 	for (i = 0; i < request->segment_count; i++) {
@@ -88,6 +95,15 @@ static bool load_segments(struct blob *blob, struct request *request)
 	return request_take_segments(request, segments, count);
 }
 
+/* Only disks give them, and none waits for itself. */
+static bool is_possible_promise(const struct request *request, u8 flags)
+{
+	return !request->promise ||
+	       (flags & FLAG_TOLD && request->promise <= PROMISE_NUMBER_MAX &&
+		request->after < request->promise &&
+		(request->kind == REQUEST_WRITE || request->kind == REQUEST_FLUSH));
+}
+
 struct request *request_load(struct blob *blob)
 {
 	struct request *request, head = { 0 };
@@ -95,6 +111,8 @@ struct request *request_load(struct blob *blob)
 
 	head.kind = blob_get_u8(blob);
 	flags = blob_get_u8(blob);
+	head.after = blob_get_u64(blob);
+	head.promise = blob_get_u64(blob);
 	head.queue = blob_get_u16(blob);
 	head.head = blob_get_u16(blob);
 	head.at = blob_get_u64(blob);
@@ -102,7 +120,9 @@ struct request *request_load(struct blob *blob)
 	head.status_gpa = blob_get_u64(blob);
 	head.data_len = blob_get_limited(blob, REQUEST_DATA_MAX);
 	if (blob->bad || !head.kind || head.kind > REQUEST_KIND_MAX ||
-	    flags & ~(FLAG_GATED | FLAG_STALE) || head.data_len > blob->len - blob->at) {
+	    flags & ~FLAGS || head.after > PROMISE_NUMBER_MAX ||
+	    !is_possible_promise(&head, flags) ||
+	    head.data_len > blob->len - blob->at) {
 		blob->bad = true;
 		return NULL;
 	}
@@ -116,6 +136,9 @@ struct request *request_load(struct blob *blob)
 	request->status_gpa = head.status_gpa;
 	request->gated = flags & FLAG_GATED;
 	request->stale = flags & FLAG_STALE;
+	request->told = flags & FLAG_TOLD;
+	request->after = head.after;
+	request->promise = head.promise;
 	request->owner = OWNER_LOADED;
 	blob_get(blob, request->data, request->data_len);
 	if (load_segments(blob, request))

@@ -31,8 +31,9 @@ enum request_kind {
 /* No vcpu has told the ticket yet. */
 #define TICKET_PENDING (~0ULL)
 
-/* Who a request is of, if not of a vcpu. */
+/* Who a request is of, if not of a vcpu: nobody here; who makes the next checkpoint. */
 #define OWNER_LOADED (~0U)
+#define OWNER_NEXT (~1U)
 
 /**
  * struct request - one of them
@@ -44,7 +45,10 @@ enum request_kind {
  * @gated: It is output: it leaves with a ticket and in order.
  * @started: It is being done.
  * @leaving: It may be on its way out: it was permitted, and isn't done.
+ * @told: The guest was told that it is done, when it was taken from its ring.
  * @stale: The guest has reset the device and doesn't wait for it any more.
+ * @after: All promises up to this one are kept before it leaves.
+ * @promise: Which one is kept when it is done; 0 for none.
  * @kind: &enum request_kind.
  * @status: What came of it, as the device tells it.
  * @queue: The ring it came from.
@@ -62,7 +66,8 @@ struct request {
 	struct request *next;
 	u64 ticket, added, permitted;
 	u32 owner;
-	bool gated, started, leaving, stale;
+	bool gated, started, leaving, told, stale;
+	u64 after, promise;
 	u8 kind, status;
 	u16 queue, head;
 	u64 at, len;

@@ -24,6 +24,12 @@ static bool take_wishes(struct vcpu *vcpu)
 		devices_gather(vcpu);
 		return true;
 	}
+	if (__atomic_exchange_n(&vcpu->checkpoint, false, __ATOMIC_ACQ_REL)) {
+		vcpu->output |= devices_adopt(vcpu->id);
+		return true;
+	}
+	if (vcpu->deferred && !ft_defers())
+		return true;
 	if (__atomic_load_n(&vmm.paused, __ATOMIC_ACQUIRE) || ft_holds()) {
 		vcpu->stopped = true;
 		sleep_us(HOLD_US);
@@ -130,6 +136,23 @@ void vcpu_want_gather(void)
 {
 	__atomic_store_n(&vmm.vcpus[0].gather, true, __ATOMIC_SEQ_CST);
 	vcpu_kick(&vmm.vcpus[0]);
+}
+
+void vcpu_want_checkpoint(void)
+{
+	/* It was kicked for that, and hasn't come so far. */
+	if (!__atomic_exchange_n(&vmm.vcpus[0].checkpoint, true, __ATOMIC_SEQ_CST))
+		vcpu_kick(&vmm.vcpus[0]);
+}
+
+void vcpu_tell_landed(void)
+{
+	u32 i;
+
+	for (i = 0; i < vmm.options.vcpus; i++) {
+		if (__atomic_load_n(&vmm.vcpus[i].deferred, __ATOMIC_SEQ_CST))
+			vcpu_kick(&vmm.vcpus[i]);
+	}
 }
 
 void vcpu_kick_all(void)

@@ -21,6 +21,8 @@
  * @started: It has one.
  * @stopped: It stands still because an operator wants it.
  * @gather: It is to look for what had no room in an outbox.
+ * @checkpoint: It is to ask for a checkpoint.
+ * @deferred: It has output and doesn't ask for a checkpoint while one is on its way.
  * @output: It has put output into outboxes that has no ticket.
  * @ring_full: KVM said so.
  * @loading: It has taken the device state, and is about to say so.
@@ -32,7 +34,7 @@ struct vcpu {
 	int fd;
 	struct kvm_run *run;
 	pthread_t thread;
-	bool started, stopped, gather;
+	bool started, stopped, gather, checkpoint, deferred;
 	bool output, ring_full, loading;
 	u64 exits, saves;
 };
@@ -45,6 +47,12 @@ void vcpu_emulate(struct vcpu *vcpu);
 
 /* There is room again for output that stayed in its ring. */
 void vcpu_want_gather(void);
+
+/* What is in no hurry has waited for long enough. */
+void vcpu_want_checkpoint(void);
+
+/* A checkpoint has reached the standby: who has output may ask for the next one. */
+void vcpu_tell_landed(void);
 
 /* It comes out of the guest, to see what changed. */
 void vcpu_kick(struct vcpu *vcpu);

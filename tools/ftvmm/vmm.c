@@ -30,10 +30,12 @@
 struct vmm vmm = {
 	.kvm = -1, .vm = -1, .ft = -1,
 	.options = {
-		.vcpus = 1, .memory = 512 * MIB, .ring = 4096, .kvmft = true,
+		.vcpus = 1, .memory = 512 * MIB, .ring = 4096, .kvmft = true, .behind_ms = 20,
 		.outputs = OUTPUT_NET | OUTPUT_BLK, .console = "stdio",
 		.cmdline = "console=ttyS0",
 	},
+	.deferral = PTHREAD_MUTEX_INITIALIZER, .deferred = PTHREAD_COND_INITIALIZER,
+	.promises = { .lock = PTHREAD_MUTEX_INITIALIZER },
 };
 
 static void complain(const char *format, va_list args, int error)

@@ -11,6 +11,7 @@
 
 #include <linux/kvm.h>
 #include <linux/kvmft.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -62,11 +63,28 @@ struct disk_options {
 struct options {
 	const char *kernel, *initrd, *cmdline, *console, *control;
 	u64 memory;
-	u32 vcpus, ring, outputs;
+	u32 vcpus, ring, outputs, behind_ms;
 	bool dirty_log, hugepages, standby, ft_required, kvmft;
 	struct net_options nets[NETS_MAX];
 	struct disk_options disks[DISKS_MAX];
 	unsigned int net_count, disk_count;
+};
+
+/* Of all outboxes of disks. */
+#define PROMISES_MAX (DISKS_MAX * 256)
+
+/**
+ * struct promises - what promise.c keeps
+ * @lock: Of what follows.
+ * @last: The number that was given last.
+ * @open: Those that aren't kept, by rising numbers.
+ * @count: How many.
+ */
+struct promises {
+	pthread_mutex_t lock;
+	u64 last;
+	u64 open[PROMISES_MAX];
+	u32 count;
 };
 
 struct bus;
@@ -86,6 +104,10 @@ struct outbox;
  * @loaded: A standby that has taken the device state, and is the guest's only VMM.
  * @protected: The guest was protected at least once.
  * @leaving: Requests of outboxes that may be on their way out.
+ * @deferring: A vcpu has output, and waits for a checkpoint that is on its way.
+ * @deferral: Of that, for who waits for it.
+ * @deferred: The same.
+ * @ticket: The last that the hook gave.
  * @permitted: When output was last permitted, by CLOCK_BOOTTIME; 0 if none was.
  * @paused: Vcpus stand still because an operator wants it.
  * @memory: The guest's.
@@ -95,6 +117,7 @@ struct outbox;
  * @devices: Virtio devices, in the order of their addresses.
  * @device_count: How many.
  * @ending: The outbox with the end of the guest.
+ * @promises: What the guest was told too early.
  */
 struct vmm {
 	struct options options;
@@ -102,7 +125,10 @@ struct vmm {
 	struct kvmft_area *area;
 	bool loaded, protected, paused;
 	int leaving;
-	u64 permitted;
+	bool deferring;
+	pthread_mutex_t deferral;
+	pthread_cond_t deferred;
+	u64 ticket, permitted;
 	struct memory *memory;
 	struct bus *bus;
 	struct vcpu *vcpus;
@@ -110,6 +136,7 @@ struct vmm {
 	struct virtio *devices[DEVICES_MAX];
 	unsigned int device_count;
 	struct outbox *ending;
+	struct promises promises;
 };
 
 extern struct vmm vmm;
