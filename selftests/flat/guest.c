@@ -38,6 +38,7 @@ static const struct guest guests[] = {
 	{ "counter", counter64, counter64_end, 64, 8, 1, false, false },
 	{ "counter32", counter32, counter32_end, 32, 8, 1, false, false },
 	{ "writer", writer, writer_end, 64, 64, 0, true, false },
+	{ "wanderer", wanderer, wanderer_end, 64, 64, 1, true, false },
 	{ "idle", idle, idle_end, 64, 0, -1, true, false },
 	{ "devices", devices, devices_end, 64, 0, -1, true, false },
 	{ "state", state, state_end, 64, 0, -1, true, false },

@@ -30,7 +30,7 @@ struct guest {
 /* The code of all guests, from the assembler. */
 extern const u8 counter64[], counter64_end[], counter32[], counter32_end[];
 extern const u8 writer[], writer_end[], idle[], idle_end[], devices[], devices_end[];
-extern const u8 state[], state_end[], dma[], dma_end[];
+extern const u8 state[], state_end[], dma[], dma_end[], wanderer[], wanderer_end[];
 
 /* NULL if there is none. */
 const struct guest *guest_find(const char *name);

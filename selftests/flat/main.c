@@ -186,7 +186,7 @@ static const char usage[] =
 	"                                  linger MS,\n"
 	"                                  breach blob|slot|unlog|vcpu|irqfd|ioeventfd,\n"
 	"                                  scribble SEED [area run rings ioctls unmap close dawdle]\n"
-	"  --guest NAME     counter, counter32, writer, idle, devices, state or dma\n"
+	"  --guest NAME     counter, counter32, writer, wanderer, idle, devices, state or dma\n"
 	"  --vcpus N        up to 64\n"
 	"  --memory SIZE    with K, M or G\n"
 	"  --dirty HOW      ring (for which it is made ready) or log\n"

@@ -1,0 +1,78 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# needs: hosts=2 timeout=300 either
+#
+# Pages that are written in each epoch, of which there are more than the module keeps an eye on, and
+# others all the time: the standby has them all as they were, whenever its primary dies. In both
+# modes, with one vcpu and with four; and without the memory for it.
+# shellcheck source=../lib/tap.sh
+. "$(dirname "$0")/../lib/tap.sh"
+# shellcheck source=../lib/pairlab.sh
+. "$(dirname "$0")/../lib/pairlab.sh"
+# shellcheck source=../lib/vmlab.sh
+. "$(dirname "$0")/../lib/vmlab.sh"
+
+TIMEOUT=2
+# More than KVMFT_HOT_MAX in three turns of the guest, so that some make place for others.
+PAGES=200
+rest=1000
+declare -A options_of=(
+	[one]="--vcpus 1 --pages $PAGES" [four]="--vcpus 4 --pages $((PAGES / 4))"
+	[starved]="--vcpus 1 --pages $PAGES"
+)
+
+module=$KVMFT_KO_FAULTS
+load_module h1
+load_module h2
+make_key
+check "the pair is up" pair_hosts timeout ${TIMEOUT}s
+
+# has_committed COUNT
+# shellcheck disable=SC2317
+has_committed()
+{
+	(( $(counter h1 committed) >= $1 ))
+}
+
+# count_replaced: from now on, how often a page makes place for another.
+# shellcheck disable=SC2317,SC2016
+count_replaced()
+{
+	on h1 sh -c '
+		[ -e /sys/kernel/tracing/trace ] || mount -t tracefs nodev /sys/kernel/tracing
+		cd /sys/kernel/tracing && echo "r:replaced kvmft:kvmft_hot_replace made=\$retval:u8" >kprobe_events &&
+			echo "made == 1" >events/kprobes/replaced/filter && echo >trace &&
+			echo 1 >events/kprobes/replaced/enable'
+}
+
+replaced()
+{
+	on h1 sh -c 'grep -c "replaced: .*made=1" /sys/kernel/tracing/trace'
+}
+
+check "it is counted what makes place" count_replaced
+for name in one four starved; do
+	for mode in sync async; do
+		read -r -a more <<<"${options_of[$name]}"
+		options=(--guest wanderer --memory 32M --hash "${more[@]}")
+		[[ $name != starved ]] || on h1 sh -c \
+			'echo hot_add:error=12,skip=150 >/sys/module/kvmft/parameters/faults'
+		protected_anew "$name, $mode" mode $mode
+		on h2 ftctl set g promote auto
+		# In the middle of a turn, and in the one after it: some are hot, and some not any more.
+		for epochs in 60 $((60 + RANDOM % 40)); do
+			check "$name, $mode: $epochs epochs" wait_until 60 has_committed $epochs
+		done
+		on h1 pkill -9 -x flatvmm
+		check "$name, $mode: the standby goes on" wait_until 20 guest_is h2 solo
+		check_eq "$name, $mode: its memory is what it was" equal "$(hashes)"
+		on h1 sh -c 'echo off >/sys/module/kvmft/parameters/faults'
+	done
+done
+
+check "pages have made place for others, $(replaced) of them" test "$(replaced)" -ge $PAGES
+on h1 sh -c 'cd /sys/kernel/tracing && echo 0 >events/kprobes/replaced/enable && echo >kprobe_events'
+
+let_go
+end_vmms h1 h2
+done_testing
