@@ -75,6 +75,9 @@ guest_with()
 		[[ $peer == kemari ]] || ftvmm_env+=(KEMARI_BATCHED=1)
 		ftvmm h1 "$@" --dirty log
 		;;
+	sync-log)
+		ftvmm h2 "$@" --dirty log --standby && ftvmm h1 "$@" --dirty log && protect mode sync
+		;;
 	sync | async)
 		ftvmm h2 "$@" --standby && ftvmm h1 "$@" && protect mode "$peer"
 		;;
@@ -93,10 +96,28 @@ waits()
 	linux_asks h1 waits | sed -n "s/^$1 //p"
 }
 
-# quantile PERCENT: of the numbers that come in.
-quantile()
+# asked PEER VCPUS X ROUND COUNT: how long a Linux guest takes to answer, from h3.
+asked()
 {
-	sort -n | awk -v p="$1" '{ n[NR] = $1 } END { if (NR) print n[int((NR - 1) * p / 100) + 1] }'
+	local took
+	took=$(on h3 python3 -B -c '
+import socket, sys, time
+sock = socket.create_connection((sys.argv[1], 10), timeout=60)
+sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+for _ in range(int(sys.argv[2])):
+    begun = time.monotonic_ns()
+    sock.sendall(b"x" * 64)
+    got = 0
+    while got < 64:
+        piece = sock.recv(64)
+        if not piece:
+            sys.exit("it hangs up")
+        got += len(piece)
+    print(time.monotonic_ns() - begun)' "$guest_address" "$5")
+	check_eq "$1, round $4: it answers" "$5" "$(wc -l <<<"$took")"
+	record answer_p50 "${@:1:4}" "$(quantile 50 <<<"$took")"
+	record answer_p99 "${@:1:4}" "$(quantile 99 <<<"$took")"
+	echo "# answers: p50 $(quantile 50 <<<"$took") ns"
 }
 
 # cpu HOST: ms that its processors were busy so far, but not for guests.

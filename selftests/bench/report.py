@@ -13,17 +13,55 @@ import platform
 import statistics
 import sys
 
-PEERS = ["none", "wire", "kemari", "kemari-batched", "sync", "async"]
+PEERS = ["none", "wire", "kemari", "kemari-batched", "sync-log", "sync", "async", "qemu", "colo"]
 COLOURS = {"none": "#888888", "wire": "#000000", "kemari": "#c0392b",
-           "kemari-batched": "#e67e22", "sync": "#2471a3", "async": "#1e8449"}
+           "kemari-batched": "#e67e22", "sync-log": "#8e44ad", "sync": "#2471a3",
+           "async": "#1e8449", "qemu": "#b7950b", "colo": "#7d6608"}
 NS_PER_MS = 1e6
-# Which ratios of times are told: measure, x, of whom, to whom, and how large it may be.
-TARGETS = [("wait_p50", 256, "sync", "wire", 1.2), ("wait_p50", 1024, "sync", "wire", 1.2),
-           ("wait_p50", 16, "sync", "kemari", 0.5), ("wait_p50", 1024, "sync", "kemari", 0.7),
-           ("write", 32, "async", "none", 1 / 0.95), ("sync", 32, "async", "none", 1 / 0.6),
-           ("sync", 32, "async", "kemari", 1 / 3), ("sync", 32, "async", "kemari-batched", 1 / 1.5),
-           ("fork", 0, "async", "none", 1 / 0.97), ("exec", 0, "async", "none", 1 / 0.97),
-           ("sh", 0, "async", "none", 1 / 0.97), ("switch", 0, "async", "none", 1 / 0.97)]
+# What may be how large: which figure, over which other one; each is (measure, peer, x). None is
+# the number itself.
+TARGETS = [
+    ("an output's wait, sync, 256 pages, to wire",
+     ("wait_p50", "sync", 256), ("wait_p50", "wire", 256), 1.2),
+    ("an output's wait, sync, 1,024 pages, to wire",
+     ("wait_p50", "sync", 1024), ("wait_p50", "wire", 1024), 1.2),
+    ("an output's wait, sync, 16 pages, to kemari",
+     ("wait_p50", "sync", 16), ("wait_p50", "kemari", 16), 0.5),
+    ("an output's wait, sync, 1,024 pages, to kemari",
+     ("wait_p50", "sync", 1024), ("wait_p50", "kemari", 1024), 0.7),
+    ("a standstill, async with streaming, to sync without, 4,096 pages",
+     ("parked_p50", "async", 4096),
+     ("parked_p50", "sync-log", 4096), 0.2),
+    ("pages copied a checkpoint, sync, 1,024 pages", ("copied", "sync", 1024), None, 0),
+    ("bytes sent to payload, sync, 256 pages",
+     ("wire_bytes", "sync", 256), ("bytes_sent", "sync", 256), 1.02),
+    ("bytes sent to payload, sync, 1,024 pages",
+     ("wire_bytes", "sync", 1024), ("bytes_sent", "sync", 1024), 1.02),
+    ("a standstill, 8 GiB to 64 MiB",
+     ("parked_p50", "sync", 8192), ("parked_p50", "sync", 64), 1.1),
+    ("write 32 KiB, async, to alone", ("write", "async", 32), ("write", "none", 32), 1 / 0.95),
+    ("sync 32 KiB, async, to alone", ("sync", "async", 32), ("sync", "none", 32), 1 / 0.6),
+    ("sync 32 KiB, async, to kemari", ("sync", "async", 32), ("sync", "kemari", 32), 1 / 3),
+    ("sync 32 KiB, async, to kemari-batched",
+     ("sync", "async", 32), ("sync", "kemari-batched", 32), 1 / 1.5),
+    ("fork, async, to alone", ("fork", "async", 0), ("fork", "none", 0), 1 / 0.97),
+    ("exec, async, to alone", ("exec", "async", 0), ("exec", "none", 0), 1 / 0.97),
+    ("sh, async, to alone", ("sh", "async", 0), ("sh", "none", 0), 1 / 0.97),
+    ("switch, async, to alone", ("switch", "async", 0), ("switch", "none", 0), 1 / 0.97),
+    ("pages sent to pages dirtied, sync",
+     ("pages_sent", "sync", 0), ("pages_dirtied", "sync", 0), 1.3),
+    ("pages sent to pages dirtied, async",
+     ("pages_sent", "async", 0), ("pages_dirtied", "async", 0), 1.3),
+    ("what an answer takes more, async, to a round trip",
+     ("added", "async", 5), ("trip", "async", 5), 1.5),
+    ("checkpoints a second of an idle guest", ("idle_checkpoints", "async", 0), None, 0),
+    ("wake-ups of an idle guest's host to heartbeats",
+     ("idle_wakes", "async", 0), ("idle_beats", "async", 0), 2),
+]
+# What isn't a time.
+COUNTS = {"pages_sent", "bytes_sent", "wire_bytes", "copied", "exits", "flushes", "calls",
+          "pages_dirtied", "idle_checkpoints", "idle_wakes", "idle_beats", "checkpoints",
+          "colo_checkpoints"}
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 720, 420, 70, 50, 60
 
 
@@ -88,17 +126,20 @@ def waits_table(figures, vcpus):
                                                      for p in peers)] for x in figures.of(3)])
 
 
+SPEED_PEERS = ["kemari", "kemari-batched", "sync", "async"]
+
+
 def speeds_table(figures, vcpus):
     """Lines: a row for each thing that a guest does, and how fast it is of the speed that it
     has alone, in percent."""
-    keys = sorted({(k[0], k[3]) for k in figures.rounds})
-    rows = [["", "alone, ms", *PEERS[2:]]]
+    keys = sorted({(k[0], k[3]) for k in figures.rounds if k[0] not in COUNTS})
+    rows = [["", "alone, ms", *SPEED_PEERS]]
     for measure, x in keys:
         alone = figures.median(measure, "none", vcpus, x)
         if not alone:
             continue
         row = [f"{measure} {x or ''}".strip(), f"{alone / NS_PER_MS:.3f}"]
-        for peer in PEERS[2:]:
+        for peer in SPEED_PEERS:
             values = figures.rounds.get((measure, peer, vcpus, x))
             row.append(f"{100 * alone / statistics.median(values):.1f} ({100 * alone / max(values):.1f}-"
                        f"{100 * alone / min(values):.1f})" if values else "-")
@@ -106,19 +147,43 @@ def speeds_table(figures, vcpus):
     return columns(rows)
 
 
+def figures_table(figures, vcpus, measures):
+    """Lines: a row for each measure and x, a column for each peer."""
+    peers = [p for p in PEERS if any(k[0] in measures and k[1:3] == (p, vcpus) for k in figures.rounds)]
+    rows = [["", *peers]]
+    for measure, x in sorted({(k[0], k[3]) for k in figures.rounds if k[0] in measures and k[2] == vcpus}):
+        row = [f"{measure} {x or ''}".strip() + ("" if measure in COUNTS else ", ms")]
+        for peer in peers:
+            value = figures.median(measure, peer, vcpus, x)
+            row.append("-" if value is None else f"{value:.0f}" if measure in COUNTS else
+                       cell(figures, measure, peer, vcpus, x))
+        rows.append(row)
+    return columns(rows)
+
+
+def value_of(figures, key, vcpus):
+    """The median; of "added", what an answer takes more than alone."""
+    measure, peer, x = key
+    if measure != "added":
+        return figures.median(measure, peer, vcpus, x)
+    with_it, alone = (figures.median("answer_p50", p, vcpus, x) for p in (peer, "none"))
+    return with_it - alone if with_it and alone else None
+
+
 def ratios(figures):
     """Lines: what targets there are, and what became of them."""
     lines = []
-    for measure, x, peer, other, most in TARGETS:
-        if measure not in figures.of(0):
-            continue
+    for what, ours, theirs, most in TARGETS:
         for vcpus in figures.of(2):
-            ours = figures.median(measure, peer, vcpus, x)
-            theirs = figures.median(measure, other, vcpus, x)
-            ratio = ours / theirs if ours and theirs else None
-            what = "not measured" if ratio is None else \
-                f"{ratio:.2f}, {'met' if ratio <= most else 'missed'}"
-            lines.append(f"{measure} {x}, {vcpus} vcpus, {peer} / {other}: target {most:.2f}, {what}")
+            value = value_of(figures, ours, vcpus)
+            if value is None:
+                continue
+            if theirs:
+                other = value_of(figures, theirs, vcpus)
+                value = value / other if other else None
+            if value is not None:
+                lines.append(f"{what}, {vcpus} vcpus: {value:.2f}, aim {most:.2f}: "
+                             f"{'met' if value <= most else 'missed'}")
     return lines
 
 
@@ -200,12 +265,20 @@ def main():
                                 "ratios": ratios(figures)}
         print(f"\n{part}, of {figures.commit}")
         for vcpus in figures.of(2):
-            if any(key[0] == "wait_p50" for key in figures.rounds):
+            measures = set(figures.of(0))
+            if "wait_p50" in measures:
                 show_waits(figures, folder, part, vcpus)
+                print("\nmore of it, of one checkpoint")
+                print("\n".join(figures_table(figures, vcpus, measures - {"wait_p50"})))
+            elif not measures & {"write", "set"}:
+                print(f"\n{part}, {vcpus} vcpus: median (least-most) of rounds")
+                print("\n".join(figures_table(figures, vcpus, measures)))
             else:
                 print(f"\n{part}: speed in percent of that alone, {vcpus} vcpus: "
                       "median (least-most) of rounds")
                 print("\n".join(speeds_table(figures, vcpus)))
+                print("\ncounted")
+                print("\n".join(figures_table(figures, vcpus, measures & COUNTS)))
         print("\n" + "\n".join(ratios(figures)))
     with open(os.path.join(folder, "bench.json"), "w", encoding="utf-8") as f:
         json.dump(whole, f, indent=1)

@@ -19,41 +19,6 @@
 
 COUNT=10
 
-# killed HOST WHAT: by its QEMU, or its VMM; who is to kill that waits there for the word.
-killed_at=
-killed()
-{
-	local word=$scratch/word
-	if [[ $2 == host ]]; then
-		killed_at=$(date +%s.%N)
-		"$LAB" kill "$1"
-		return
-	fi
-	rm -f "$word"
-	mkfifo "$word"
-	# shellcheck disable=SC2016
-	"$LAB" exec "$1" sh -c 'read -r word; kill -9 "$1"' sh "$(<"$scratch/vmm_$1")" <"$word" &
-	exec 9>"$word"
-	sleep 1
-	killed_at=$(date +%s.%N)
-	echo now >&9
-	exec 9>&-
-	wait $!
-}
-
-# timed WHAT MODE: ms until the guest answers from the other host.
-timed()
-{
-	took=
-	on "$here" ftctl set g mode "$2"
-	capture_begin svc --from "$there"
-	sleep "1.$((RANDOM % 10))"
-	killed "$here" "$1"
-	took=$(python3 -B \
-		"$KVMFT_ROOT/selftests/lib/ftvmm_first.py" "$scratch/svc.pcap" "$killed_at")
-	captures_end
-}
-
 # ready_again NAME WHAT
 ready_again()
 {

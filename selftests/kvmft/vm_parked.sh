@@ -59,28 +59,6 @@ tell()
 	on h1 "/tmp/$1/flatvmm" ask "/tmp/$1/control" "${@:2}" >/dev/null
 }
 
-# trace_on: from now on.
-trace_on()
-{
-	on h1 sh -c '
-		[ -e /sys/kernel/tracing/trace ] || mount -t tracefs nodev /sys/kernel/tracing
-		cd /sys/kernel/tracing && echo 4096 >buffer_size_kb && echo >trace &&
-			echo 1 >events/kvmft/kvmft_unpark/enable &&
-			echo 1 >events/kvmft/kvmft_harvested/enable'
-}
-
-# traced NAME EVENT FIELD: of each checkpoint of the guest so far.
-traced()
-{
-	on h1 sh -c "sed -n 's/.*kvmft_$2: vm=$1 .*$3=\([0-9]*\).*/\1/p' /sys/kernel/tracing/trace"
-}
-
-# median: of the numbers that come in.
-median()
-{
-	sort -n | awk '{ n[NR] = $1 } END { print NR ? n[int((NR + 1) / 2)] : 0 }'
-}
-
 # --- A guest of 64 MiB and one of 8 GiB, in turns
 
 # The counter writes the same few pages again and again, however much there is.
@@ -88,7 +66,7 @@ check "64 MiB: protected" attached small --memory 64M
 tell small pause
 check "8 GiB: protected" attached large --memory 8G
 tell large pause
-trace_on
+trace_on unpark harvested
 made=0
 for ((turn = 0; turn < TURNS; turn++)); do
 	for name in small large; do
@@ -106,11 +84,11 @@ for name in small large; do
 	made=$(wc -l <"$scratch/$name")
 	check "$name: $made checkpoints" test "$made" -ge 200
 done
-small=$(median <"$scratch/small") large=$(median <"$scratch/large")
+small=$(quantile 50 <"$scratch/small") large=$(quantile 50 <"$scratch/large")
 echo "# median of time parked: 64 MiB $small ns, 8 GiB $large ns"
 check "a guest of 8 GiB stands still for no longer than one of 64 MiB" \
 	test $((large * 100)) -le $((small * 110))
-small=$(traced small harvested pages | median) large=$(traced large harvested pages | median)
+small=$(traced small harvested pages | quantile 50) large=$(traced large harvested pages | quantile 50)
 check_eq "with as many pages to send" "$small" "$large"
 
 # Both are sparse here and there.
@@ -133,16 +111,16 @@ on h2 sh -c 'exec setsid /tmp/plain take 10.77.1.2 7790 >/tmp/take 2>&1 &'
 wait_until 10 on h1 /tmp/plain send 10.77.1.2 7790 1 1
 for pages in 16 256 1024; do
 	attached g$pages --guest writer --memory 64M --pages $pages || check "$pages pages: protected" false
-	trace_on
+	trace_on unpark harvested
 	enough()
 	{
 		(( $(traced "g$pages" unpark ns | wc -l) >= 60 ))
 	}
 	check "$pages pages: checkpoints" wait_until 60 enough
 	tell g$pages pause
-	parked=$(traced g$pages unpark ns | tail -n 50 | median)
-	plain=$(on h1 /tmp/plain send 10.77.1.2 7790 $pages 60 | tail -n 50 | median)
-	left=$(traced g$pages harvested pages | tail -n 50 | median)
+	parked=$(traced g$pages unpark ns | tail -n 50 | quantile 50)
+	plain=$(on h1 /tmp/plain send 10.77.1.2 7790 $pages 60 | tail -n 50 | quantile 50)
+	left=$(traced g$pages harvested pages | tail -n 50 | quantile 50)
 	echo "# $pages pages an epoch ($left of them left when it stands): parked $parked ns," \
 		"plain $plain ns, ratio $((parked * 100 / plain)) %"
 	check "$pages pages: both were measured" test "$parked" -gt 0 -a "$plain" -gt 0

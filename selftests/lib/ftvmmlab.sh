@@ -17,11 +17,11 @@ guest_address=10.77.2.50
 guest_kernel=/boot/vmlinuz-$KVMFT_KERNEL
 guest_initrd=$KVMFT_BUILD/selftests/ftvmm/initrd-$KVMFT_KERNEL
 
-# make_initrd: once a run; the hosts see it.
+# make_initrd [PROGRAM...]: once a run; the hosts see it.
 make_initrd()
 {
 	mkdir -p "${guest_initrd%/*}"
-	"$KVMFT_ROOT/selftests/ftvmm/initrd" "$KVMFT_KERNEL" "$guest_initrd"
+	"$KVMFT_ROOT/selftests/ftvmm/initrd" "$KVMFT_KERNEL" "$guest_initrd" "$@"
 }
 
 # make_userland: a disk with Debian's programs, once and for all runs; prints where it is.

@@ -10,9 +10,9 @@
 PEERS=(none kemari kemari-batched sync async)
 VCPUS=2
 if [[ ${KVMFT_FAST:-} ]]; then
-	ROUNDS=1 PEERS=(none async) RECORDS=(32) COUNT=4 REQUESTS=5
+	ROUNDS=1 PEERS=(none async) RECORDS=(32) COUNT=4 REQUESTS=5 TOTAL=256
 else
-	ROUNDS=${KVMFT_ROUNDS:-3} RECORDS=(8 16 32 64 128) COUNT=32 REQUESTS=100
+	ROUNDS=${KVMFT_ROUNDS:-3} RECORDS=(8 32 128) COUNT=32 REQUESTS=100 TOTAL=4096
 fi
 # Behind the file system.
 MIXED_AT=8192
@@ -29,30 +29,6 @@ inside()
 	else
 		fail "$peer, round $round: $name $x: $said"
 	fi
-}
-
-# asked PEER ROUND: how long the guest takes to answer, from h3.
-asked()
-{
-	local took
-	took=$(on h3 python3 -B -c '
-import socket, sys, time
-sock = socket.create_connection((sys.argv[1], 10), timeout=60)
-sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-for _ in range(int(sys.argv[2])):
-    begun = time.monotonic_ns()
-    sock.sendall(b"x" * 64)
-    got = 0
-    while got < 64:
-        piece = sock.recv(64)
-        if not piece:
-            sys.exit("it hangs up")
-        got += len(piece)
-    print(time.monotonic_ns() - begun)' "$guest_address" $REQUESTS)
-	check_eq "$1, round $2: it answers" $REQUESTS "$(wc -l <<<"$took")"
-	record answer_p50 "$1" $VCPUS 0 "$2" "$(quantile 50 <<<"$took")"
-	record answer_p99 "$1" $VCPUS 0 "$2" "$(quantile 99 <<<"$took")"
-	echo "# answers: p50 $(quantile 50 <<<"$took") ns"
 }
 
 # streamed PEER ROUND: ns for each KiB that it sends back, as it comes.
@@ -79,6 +55,31 @@ print((time.monotonic_ns() - begun) * 1024 // got)' "$guest_address" $((COUNT * 
 	echo "# stream: $took ns a KiB"
 }
 
+# committed: checkpoints, or transactions, so far.
+committed()
+{
+	linux_asks h1 status | sed -n 's/.*"committed": \([0-9]*\),.*/\1/p'
+}
+
+# synchronous KIB PEER ROUND: records of so much, several times what may be told early, and
+# checkpoints for a thousand of them.
+synchronous()
+{
+	local count=$((TOTAL / $1)) before
+	before=$(committed)
+	inside sync "$1" "$2" "$3" sync /mnt/file "$1" $count
+	[[ $2 == none ]] || record checkpoints "$2" $VCPUS "$1" "$3" \
+		$((($(committed) - before) * 1000 / count))
+}
+
+# dirtied PEER ROUND: pages that were found, and that were sent.
+dirtied()
+{
+	record pages_dirtied "$1" $VCPUS 0 "$2" \
+		$(($(counter h1 pages_tracked) + $(counter h1 pages_marked) - found))
+	record pages_sent "$1" $VCPUS 0 "$2" $(($(counter h1 pages_sent) - sent))
+}
+
 # measure_all PEER ROUND
 measure_all()
 {
@@ -89,9 +90,13 @@ measure_all()
 		--cmdline "console=ttyS0 quiet panic=-1 ip=$guest_address/24 task=files"
 	serves "$*: the guest serves" h1
 	[[ $tap_failed == 0 ]] || return
+	if [[ $1 == *sync ]]; then
+		found=$(($(counter h1 pages_tracked) + $(counter h1 pages_marked)))
+		sent=$(counter h1 pages_sent)
+	fi
 	inside write 32 "$@" write /mnt/file 32 $((COUNT * 4))
 	for record in "${RECORDS[@]}"; do
-		inside sync "$record" "$@" sync /mnt/file "$record" $COUNT
+		synchronous "$record" "$@"
 	done
 	inside mixed 4 "$@" mixed /dev/vda $MIXED_AT $((COUNT * 2))
 	inside fork 0 "$@" fork $((COUNT * 8))
@@ -99,8 +104,9 @@ measure_all()
 	inside sh 0 "$@" sh $((COUNT * 2))
 	inside switch 0 "$@" switch $((COUNT * 64))
 	inside fault 0 "$@" fault $((COUNT * 64))
-	asked "$@"
+	asked "$1" $VCPUS 0 "$2" $REQUESTS
 	streamed "$@"
+	[[ $1 != *sync ]] || dirtied "$@"
 }
 
 bench_begin

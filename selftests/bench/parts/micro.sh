@@ -7,7 +7,7 @@
 # shellcheck source=../benchlab.sh
 . "$(dirname "$0")/../benchlab.sh"
 
-PEERS=(none kemari kemari-batched sync async)
+PEERS=(none kemari kemari-batched sync-log sync async)
 if [[ ${KVMFT_FAST:-} ]]; then
 	ROUNDS=1 WINDOW=1 PAGES=(16 256) VCPUS=(1) PEERS=(kemari sync async)
 else
@@ -26,42 +26,50 @@ warm()
 	(( $(wc -l <"$scratch/warm") >= 3 ))
 }
 
-# marks: what counters say now: CPU of both hosts in ms; checkpoints, pages and bytes so far.
-marks()
+# What is counted by a checkpoint, beside the time: in the order of "counts".
+COUNTS=(pages_sent bytes_sent wire_bytes copied exits flushes calls)
+
+# counts: CPU of both hosts in ms; checkpoints so far, and what COUNTS has, which only kvmft counts.
+counts()
 {
-	local name
-	for name in committed pages_sent bytes; do
-		counter h1 $name || echo 0
-	done
 	cpu h1
 	cpu h2
+	# shellcheck disable=SC2016
+	on h1 sh -c '
+		cd /sys/class/kvmft/vm-g 2>/dev/null || exit 0
+		cat counters/committed counters/pages_sent counters/bytes \
+			/sys/class/kvmft/pair-alpha/tx_bytes counters/pages_copied
+		cat /sys/kernel/debug/kvm/*-*/exits /sys/kernel/debug/kvm/*-*/remote_tlb_flush
+		sed -n "s/.*hitcount: *\([0-9]*\)$/\1/p" \
+			/sys/kernel/tracing/events/raw_syscalls/sys_enter/hist |
+			awk "{ n += \$1 } END { print n + 0 }"'
 }
 
-# trace_parks: from now on it is written down how long vcpus are parked.
-trace_parks()
+# count_calls: from now on, the system calls that the VMM's vcpus make.
+count_calls()
 {
-	on h1 sh -c 'cd /sys/kernel/tracing && echo >trace && echo 1 >events/kvmft/kvmft_unpark/enable'
-}
-
-parks()
-{
-	on h1 sed -n 's/.*kvmft_unpark: .*ns=\([0-9]*\).*/\1/p' /sys/kernel/tracing/trace
+	# shellcheck disable=SC2016
+	on h1 sh -c '
+		cd /sys/kernel/tracing/events/raw_syscalls/sys_enter || exit
+		echo "!hist:keys=common_pid" >trigger 2>/dev/null
+		echo "hist:keys=common_pid if comm == \"ftvmm\"" >trigger'
 }
 
 # measure PEER VCPUS PAGES ROUND
 measure()
 {
-	local peer=$1 name="$1, $2 vcpus, $3 pages, round $4" before after count
+	local peer=$1 name="$1, $2 vcpus, $3 pages, round $4" before after count n
 	check "$name: it runs" guest_with "$peer" --kernel pages --cmdline "$3" --vcpus "$2" \
 		--memory 64M --output console --console file:console
 	: >"$scratch/warm"
 	check "$name: it makes outputs" wait_until 60 warm
-	trace_parks
+	trace_on unpark
+	count_calls
 	waits console >/dev/null
-	mapfile -t before < <(marks)
+	mapfile -t before < <(counts)
 	# Nobody asks it anything meanwhile.
 	sleep $WINDOW
-	mapfile -t after < <(marks)
+	mapfile -t after < <(counts)
 	waits console >"$scratch/waits"
 	count=$(wc -l <"$scratch/waits")
 	check "$name: $count outputs" test "$count" -ge 3
@@ -69,16 +77,17 @@ measure()
 	record wait_p50 "$@" "$(quantile 50 <"$scratch/waits")"
 	record wait_p99 "$@" "$(quantile 99 <"$scratch/waits")"
 	# In ns for each output.
-	record cpu_here "$@" $(((after[3] - before[3]) * 1000000 / count))
-	record cpu_there "$@" $(((after[4] - before[4]) * 1000000 / count))
+	record cpu_here "$@" $(((after[0] - before[0]) * 1000000 / count))
+	record cpu_there "$@" $(((after[1] - before[1]) * 1000000 / count))
 	echo "# p50 $(quantile 50 <"$scratch/waits") ns"
-	[[ $peer == *sync ]] || return
-	record parked_p50 "$@" "$(parks | quantile 50)"
-	count=$((after[0] - before[0]))
+	[[ $peer == *sync* ]] || return
+	record parked_p50 "$@" "$(traced g unpark ns | quantile 50)"
+	count=$((after[2] - before[2]))
 	(( count )) || return
 	# For each checkpoint.
-	record pages_sent "$@" $(((after[1] - before[1]) / count))
-	record bytes_sent "$@" $(((after[2] - before[2]) / count))
+	for n in "${!COUNTS[@]}"; do
+		record "${COUNTS[n]}" "$@" $(((after[n + 3] - before[n + 3]) / count))
+	done
 }
 
 # wire VCPUS PAGES ROUND: the limit. Behind the pages there is as much as kvmft's state is: two pages
@@ -99,6 +108,8 @@ measure_all()
 {
 	local peer
 	for peer in "${PEERS[@]}"; do
+		# Without streaming: it is there for how long a guest with many pages stands still.
+		[[ $peer != sync-log || $2 == 4096 ]] || continue
 		measure "$peer" "$@"
 		[[ $tap_failed == 0 ]] || return
 	done
