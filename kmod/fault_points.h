@@ -44,7 +44,8 @@ KVMFT_FAULT_POINT(SYSFS_VM, sysfs_vm)
 
 /*
  * In a checkpoint: before the state is saved, before the copies of async mode are made, and
- * when a page becomes a hot one; on the standby, when its pages are pinned, and before its state is restored.
+ * when a page becomes a hot one; on the standby, when its pages are pinned, and before its
+ * state is restored.
  */
 KVMFT_FAULT_POINT(SAVE_STATE, save_state)
 KVMFT_FAULT_POINT(COPY_PAGES, copy_pages)

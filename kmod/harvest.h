@@ -8,8 +8,9 @@
  * due again. Vcpus may run meanwhile; what is found is all there is only if none does.
  * A page that is due was write-protected again after it was found, so it may be read
  * at once; but for hot ones, see hot.h, which are only to be read while no vcpu runs,
- * and are due whenever that is. What is in the rings, logs and marks may have been put there by a hostile
- * VMM: at worst it names pages that didn't change, or leaves out some that did.
+ * and are due whenever that is. What is in the rings, logs and marks may have been put
+ * there by a hostile VMM: at worst it names pages that didn't change, or leaves out some
+ * that did.
  */
 #ifndef _KVMFT_HARVEST_H
 #define _KVMFT_HARVEST_H

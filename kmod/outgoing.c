@@ -151,14 +151,15 @@ int kvmft_sender_page(struct kvmft_sender *sender, u64 number, struct page *page
 {
 	u64 offset;
 	u32 region = kvmft_memory_region(&sender->primary->vm.memory, number, &offset);
+	bool sent;
 
 	if (page && kvmft_memory_is_zero(page))
 		page = NULL;
 	/* What isn't in a full copy is zero. */
 	if (!page && sender->full && !kvmft_stream_has(sender->stream, region, offset))
 		return 0;
-	if (!kvmft_harvest_is_news(&sender->primary->harvest, number, page,
-				   sender->full || kvmft_stream_has(sender->stream, region, offset)))
+	sent = sender->full || kvmft_stream_has(sender->stream, region, offset);
+	if (!kvmft_harvest_is_news(&sender->primary->harvest, number, page, sent))
 		return 0;
 	return send_page(sender, region, offset, page);
 }

@@ -108,8 +108,8 @@ static bool wants_stillness(struct kvmft_sender *sender)
 static bool something_to_do(struct kvmft_sender *sender)
 {
 	return kvmft_checkpoint_is_ready(sender->primary) ||
-	       READ_ONCE(sender->primary->full_ring) || wants_stillness(sender) || kvmft_sender_over(sender) ||
-	       READ_ONCE(sender->stream->conn->cut);
+	       READ_ONCE(sender->primary->full_ring) || wants_stillness(sender) ||
+	       kvmft_sender_over(sender) || READ_ONCE(sender->stream->conn->cut);
 }
 
 /* One round of the full copy; 1 when the rest is to be done with a standing guest. */
