@@ -33,7 +33,7 @@ static const char usage[] =
 	"                     it is opened past the page cache, if that is possible\n"
 	"  --output KINDS     what is output: some of net,blk,console (net,blk)\n"
 	"  --write-behind MS  for so long a write to a disk may wait for a checkpoint, while\n"
-	"                     the guest is told that it is done; 0: it isn't told (20)\n"
+	"                     the guest is told that it is done; 0: it isn't told (50)\n"
 	"  --control SOCKET   listen there\n"
 	"  --standby          wait to be promoted; all else as on the other host\n"
 	"  --ft-required      don't run, and let nothing out, unless protected\n"

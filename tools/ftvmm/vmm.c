@@ -30,7 +30,7 @@
 struct vmm vmm = {
 	.kvm = -1, .vm = -1, .ft = -1,
 	.options = {
-		.vcpus = 1, .memory = 512 * MIB, .ring = 4096, .kvmft = true, .behind_ms = 20,
+		.vcpus = 1, .memory = 512 * MIB, .ring = 4096, .kvmft = true, .behind_ms = 50,
 		.outputs = OUTPUT_NET | OUTPUT_BLK, .console = "stdio",
 		.cmdline = "console=ttyS0",
 	},
