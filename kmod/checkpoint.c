@@ -131,7 +131,7 @@ static int copy_due(struct kvmft_sender *sender, struct kvmft_copied **result, u
 	if (kvmft_fault(KVMFT_FAULT_AHEAD_COPIES))
 		due = 0;
 	while (n < due && !err) {
-		count = kvmft_harvest_take(&primary->harvest, &cursor, sender->numbers,
+		count = kvmft_harvest_take(&primary->harvest, true, &cursor, sender->numbers,
 					   min_t(u64, KVMFT_SENDER_BATCH, due - n));
 		if (!count)
 			break;
@@ -509,6 +509,7 @@ int kvmft_checkpoint_send(struct kvmft_sender *sender)
 		return err;
 	}
 	kvmft_vm_add_time(&primary->vm, KVMFT_TIME_TRANSFER, ktime_get_ns() - before);
+	kvmft_sender_keep_pace(sender, sender->stream->pages);
 	kvmft_checkpoint_done(sender);
 	return 0;
 }

@@ -45,6 +45,7 @@ int kvmft_harvest_init(struct kvmft_harvest *harvest, struct kvmft_vmm *vmm,
 	harvest->next = kcalloc(vcpus, sizeof(u32), GFP_KERNEL_ACCOUNT);
 	if (!harvest->next || kvmft_pageset_init(&harvest->due, memory->pages) ||
 	    kvmft_pageset_init(&harvest->pending, memory->pages) ||
+	    kvmft_pageset_init(&harvest->still, memory->pages) ||
 	    kvmft_pageset_init(&harvest->recent[0], memory->pages) ||
 	    kvmft_pageset_init(&harvest->recent[1], memory->pages)) {
 		kvmft_harvest_destroy(harvest);
@@ -69,6 +70,7 @@ void kvmft_harvest_destroy(struct kvmft_harvest *harvest)
 	kvmft_hot_destroy(&harvest->hot);
 	kvmft_pageset_destroy(&harvest->recent[1]);
 	kvmft_pageset_destroy(&harvest->recent[0]);
+	kvmft_pageset_destroy(&harvest->still);
 	kvmft_pageset_destroy(&harvest->pending);
 	kvmft_pageset_destroy(&harvest->due);
 	kfree(harvest->next);
@@ -85,8 +87,8 @@ static void found(struct kvmft_harvest *harvest, u64 number, atomic64_t *counter
 
 /*
  * An entry of the ring that is about to be reset, by which KVM will protect this page from
- * being written. One that is written in each epoch stays writable: then the entry is for
- * another one that isn't hot any more, or for none. A page may be in several slots, and
+ * being written. One that is written in each epoch, and couldn't be sent before the guest stood
+ * still, stays writable: then the entry is for another one that isn't hot any more, or for none. A page may be in several slots, and
  * only one of those is told of here.
  */
 static void judge_heat(struct kvmft_harvest *harvest, struct kvm_dirty_gfn *entry,
@@ -394,9 +396,11 @@ u64 kvmft_harvest_due(struct kvmft_harvest *harvest)
 }
 
 /* Takes one page; where to look on. */
-static u64 take(struct kvmft_harvest *harvest, u64 number)
+static u64 take(struct kvmft_harvest *harvest, bool still, u64 number)
 {
 	lockdep_assert_held(&harvest->lock);
+	if (still)
+		kvmft_pageset_add(&harvest->still, number);
 	kvmft_pageset_del(&harvest->due, number);
 	if (!kvmft_pageset_add(&harvest->pending, number))
 		harvest->repeated++;
@@ -406,14 +410,15 @@ static u64 take(struct kvmft_harvest *harvest, u64 number)
 /**
  * kvmft_harvest_take() - take pages to send them
  * @harvest: the harvest
+ * @still: no vcpu runs
  * @cursor: where to look from; moves on
  * @numbers: result, rising
  * @count: how many at most
  *
  * Return: how many; 0 if none is due from @cursor on
  */
-u32 kvmft_harvest_take(struct kvmft_harvest *harvest, u64 *cursor, u64 *numbers,
-		       u32 count)
+u32 kvmft_harvest_take(struct kvmft_harvest *harvest, bool still, u64 *cursor,
+		       u64 *numbers, u32 count)
 {
 	u32 taken = 0;
 	u64 number;
@@ -424,7 +429,7 @@ u32 kvmft_harvest_take(struct kvmft_harvest *harvest, u64 *cursor, u64 *numbers,
 		if (number >= harvest->due.size)
 			break;
 		numbers[taken++] = number;
-		*cursor = take(harvest, number);
+		*cursor = take(harvest, still, number);
 	}
 	mutex_unlock(&harvest->lock);
 	return taken;
@@ -499,7 +504,7 @@ u32 kvmft_harvest_take_written(struct kvmft_harvest *harvest, u64 *cursor, u64 *
 		}
 		mutex_lock(&harvest->lock);
 		numbers[taken++] = number;
-		*cursor = take(harvest, number);
+		*cursor = take(harvest, false, number);
 		mutex_unlock(&harvest->lock);
 	}
 	return taken;
@@ -512,12 +517,13 @@ u32 kvmft_harvest_take_written(struct kvmft_harvest *harvest, u64 *cursor, u64 *
 void kvmft_harvest_acked(struct kvmft_harvest *harvest)
 {
 	mutex_lock(&harvest->lock);
+	kvmft_pageset_clear(&harvest->pending);
 	kvmft_pageset_clear(&harvest->recent[1]);
-	if (harvest->pending.count <= RECENT_MAX) {
+	if (harvest->still.count <= RECENT_MAX) {
 		swap(harvest->recent[0], harvest->recent[1]);
-		swap(harvest->pending, harvest->recent[0]);
+		swap(harvest->still, harvest->recent[0]);
 	} else {
-		kvmft_pageset_clear(&harvest->pending);
+		kvmft_pageset_clear(&harvest->still);
 		kvmft_pageset_clear(&harvest->recent[0]);
 	}
 	mutex_unlock(&harvest->lock);

@@ -41,8 +41,9 @@ struct page;
  *	read without the lock by who takes them.
  * @due: Pages that have to be sent.
  * @pending: Pages that were sent since the last answer.
- * @recent: Those of the last epoch, and of the one before.
- * @hot: Those that were in all of them; with rings.
+ * @still: Those of them that were taken while no vcpu ran.
+ * @recent: The same of the last epoch, and of the one before.
+ * @hot: Those that were in all of these; with rings.
  */
 struct kvmft_harvest {
 	struct kvmft_vmm *vmm;
@@ -58,6 +59,7 @@ struct kvmft_harvest {
 	u64 repeated;
 	struct kvmft_pageset due;
 	struct kvmft_pageset pending;
+	struct kvmft_pageset still;
 	struct kvmft_pageset recent[2];
 	struct kvmft_hot hot;
 };
@@ -73,8 +75,8 @@ bool kvmft_harvest_is_hot(struct kvmft_harvest *harvest, u64 number);
 bool kvmft_harvest_is_news(struct kvmft_harvest *harvest, u64 number, struct page *page,
 			   bool sent);
 u64 kvmft_harvest_due(struct kvmft_harvest *harvest);
-u32 kvmft_harvest_take(struct kvmft_harvest *harvest, u64 *cursor, u64 *numbers,
-		       u32 count);
+u32 kvmft_harvest_take(struct kvmft_harvest *harvest, bool still, u64 *cursor,
+		       u64 *numbers, u32 count);
 u32 kvmft_harvest_take_written(struct kvmft_harvest *harvest, u64 *cursor, u64 *numbers,
 			       u32 count, u64 *holes);
 void kvmft_harvest_acked(struct kvmft_harvest *harvest);

@@ -325,7 +325,7 @@ int kvmft_sender_due(struct kvmft_sender *sender, bool ahead)
 		count = sender->full ?
 			kvmft_harvest_take_written(&primary->harvest, &cursor, sender->numbers,
 						   KVMFT_SENDER_BATCH, &holes) :
-			kvmft_harvest_take(&primary->harvest, &cursor, sender->numbers,
+			kvmft_harvest_take(&primary->harvest, !ahead, &cursor, sender->numbers,
 					   KVMFT_SENDER_BATCH);
 		note_copied(sender, holes);
 		if (!count)
@@ -418,6 +418,17 @@ static void set_pace(struct kvmft_sender *sender, bool worth)
 {
 	sender->pause = worth ? KVMFT_SENDER_PAUSE :
 			min_t(unsigned long, sender->pause * 2, KVMFT_SENDER_PAUSE_MAX);
+}
+
+/**
+ * kvmft_sender_keep_pace() - see from an epoch whether to look more often
+ * @sender: the sender
+ * @pages: how many it had
+ */
+void kvmft_sender_keep_pace(struct kvmft_sender *sender, u64 pages)
+{
+	if (pages >= AHEAD_LEAST)
+		sender->pause = KVMFT_SENDER_PAUSE;
 }
 
 /**

@@ -65,5 +65,6 @@ int kvmft_sender_due(struct kvmft_sender *sender, bool ahead);
 int kvmft_sender_reach_end(struct kvmft_sender *sender);
 int kvmft_sender_look(struct kvmft_sender *sender);
 int kvmft_sender_ahead(struct kvmft_sender *sender);
+void kvmft_sender_keep_pace(struct kvmft_sender *sender, u64 pages);
 
 #endif /* _KVMFT_OUTGOING_H */
