@@ -18,9 +18,6 @@
 /* A slot that KVM doesn't have: it leaves such an entry alone when it resets. */
 #define NO_SLOT U32_MAX
 
-/* Epochs with more pages than this say nothing about which are hot. */
-#define RECENT_MAX 4096
-
 /**
  * kvmft_harvest_init() - begin with nothing found
  * @harvest: the harvest
@@ -87,9 +84,9 @@ static void found(struct kvmft_harvest *harvest, u64 number, atomic64_t *counter
 
 /*
  * An entry of the ring that is about to be reset, by which KVM will protect this page from
- * being written. One that is written in each epoch, and couldn't be sent before the guest stood
- * still, stays writable: then the entry is for another one that isn't hot any more, or for none. A page may be in several slots, and
- * only one of those is told of here.
+ * being written. One that is written in each epoch, and couldn't be sent before the guest
+ * stood still, stays writable: then the entry is for another one that isn't hot any more,
+ * or for none. A page may be in several slots, and only one of those is told of here.
  */
 static void judge_heat(struct kvmft_harvest *harvest, struct kvm_dirty_gfn *entry,
 		       u64 number, u32 slot, u64 offset)
@@ -516,10 +513,14 @@ u32 kvmft_harvest_take_written(struct kvmft_harvest *harvest, u64 *cursor, u64 *
  */
 void kvmft_harvest_acked(struct kvmft_harvest *harvest)
 {
+	bool many;
+
 	mutex_lock(&harvest->lock);
+	many = harvest->pending.count > KVMFT_HOT_MAX;
 	kvmft_pageset_clear(&harvest->pending);
 	kvmft_pageset_clear(&harvest->recent[1]);
-	if (harvest->still.count <= RECENT_MAX) {
+	/* With many pages it pays to send them ahead, which those that are hot can't be. */
+	if (!many) {
 		swap(harvest->recent[0], harvest->recent[1]);
 		swap(harvest->still, harvest->recent[0]);
 	} else {

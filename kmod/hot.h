@@ -17,7 +17,7 @@
 struct page;
 
 /* So much is looked at in each epoch, and as many pages are kept for comparison. */
-#define KVMFT_HOT_MAX 128
+#define KVMFT_HOT_MAX 512
 
 /**
  * struct kvmft_hot_page - one of them
