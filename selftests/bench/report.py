@@ -59,7 +59,7 @@ TARGETS = [
      ("idle_wakes", "async", 0), ("idle_beats", "async", 0), 2),
 ]
 # What isn't a time.
-COUNTS = {"pages_sent", "bytes_sent", "wire_bytes", "copied", "exits", "flushes", "calls",
+COUNTS = {"pages_sent", "bytes_sent", "wire_bytes", "copied", "exits", "flushes",
           "pages_dirtied", "idle_checkpoints", "idle_wakes", "idle_beats", "checkpoints",
           "colo_checkpoints"}
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 720, 420, 70, 50, 60

@@ -27,7 +27,7 @@ warm()
 }
 
 # What is counted by a checkpoint, beside the time: in the order of "counts".
-COUNTS=(pages_sent bytes_sent wire_bytes copied exits flushes calls)
+COUNTS=(pages_sent bytes_sent wire_bytes copied exits flushes)
 
 # counts: CPU of both hosts in ms; checkpoints so far, and what COUNTS has, which only kvmft counts.
 counts()
@@ -39,20 +39,7 @@ counts()
 		cd /sys/class/kvmft/vm-g 2>/dev/null || exit 0
 		cat counters/committed counters/pages_sent counters/bytes \
 			/sys/class/kvmft/pair-alpha/tx_bytes counters/pages_copied
-		cat /sys/kernel/debug/kvm/*-*/exits /sys/kernel/debug/kvm/*-*/remote_tlb_flush
-		sed -n "s/.*hitcount: *\([0-9]*\)$/\1/p" \
-			/sys/kernel/tracing/events/raw_syscalls/sys_enter/hist |
-			awk "{ n += \$1 } END { print n + 0 }"'
-}
-
-# count_calls: from now on, the system calls that the VMM's vcpus make.
-count_calls()
-{
-	# shellcheck disable=SC2016
-	on h1 sh -c '
-		cd /sys/kernel/tracing/events/raw_syscalls/sys_enter || exit
-		echo "!hist:keys=common_pid" >trigger 2>/dev/null
-		echo "hist:keys=common_pid if comm == \"ftvmm\"" >trigger'
+		cat /sys/kernel/debug/kvm/*-*/exits /sys/kernel/debug/kvm/*-*/remote_tlb_flush'
 }
 
 # measure PEER VCPUS PAGES ROUND
@@ -64,7 +51,6 @@ measure()
 	: >"$scratch/warm"
 	check "$name: it makes outputs" wait_until 60 warm
 	trace_on unpark
-	count_calls
 	waits console >/dev/null
 	mapfile -t before < <(counts)
 	# Nobody asks it anything meanwhile.
