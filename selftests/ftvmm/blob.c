@@ -6,6 +6,7 @@
 
 #include "fuzz.h"
 #include "../../tools/ftvmm/blob.h"
+#include "../../tools/ftvmm/promise.h"
 #include "../../tools/ftvmm/request.h"
 
 #define ROOM 65536
@@ -27,8 +28,9 @@ static struct request *some_request(void)
 	request->gated = rarely(2);
 	request->stale = rarely(2);
 	request->told = rarely(2);
-	request->after = chance();
-	request->promise = request->told ? chance() : 0;
+	request->after = chance() & (PROMISE_NUMBER_MAX >> 1);
+	if (request->told && (request->kind == REQUEST_WRITE || request->kind == REQUEST_FLUSH))
+		request->promise = request->after + 1 + below(1000);
 	request->queue = chance();
 	request->head = chance();
 	request->at = chance();

@@ -21,7 +21,7 @@ u64 promise_make(void);
  */
 bool promise_take(u64 number, u64 last);
 
-#define PROMISE_NUMBER_MAX (~0ULL / 4)
+#define PROMISE_NUMBER_MAX (~0ULL / 2)
 
 /* It is kept. */
 void promise_keep(u64 number);
