@@ -199,7 +199,7 @@ g primary protected
 
 1 guest, 1 protected, by checkpoints
 NAME     ROLE    STATE        GEN   EPOCH  CP/S  PG/S  MB/S   P50   P99   LAG
-g primary protected" "$(sed -E 's/^g +primary +protected +[0-9]+ +[0-9]+( +[0-9.]+k?){3}( +[0-9.]+[nmu]?s){3}$/g primary protected/' <<<"$said")"
+g primary protected" "$(sed -E 's/^g +primary +protected +[0-9]+ +[0-9]+( +[0-9.]+k?){3}( +<?[0-9.]+[nmu]?s){3}$/g primary protected/' <<<"$said")"
 check "top: no line is longer than a terminal has columns" \
 	test "$(wc -L <<<"$said")" -lt 80
 on h1 ftctl --json top -n 3 -d 0.5 >"$scratch/tables"

@@ -41,13 +41,13 @@ count_replaced()
 	on h1 sh -c '
 		[ -e /sys/kernel/tracing/trace ] || mount -t tracefs nodev /sys/kernel/tracing
 		cd /sys/kernel/tracing && echo "r:replaced kvmft:kvmft_hot_replace made=\$retval:u8" >kprobe_events &&
-			echo "made == 1" >events/kprobes/replaced/filter && echo >trace &&
-			echo 1 >events/kprobes/replaced/enable'
+			echo hist:keys=made >events/kprobes/replaced/trigger'
 }
 
 replaced()
 {
-	on h1 sh -c 'grep -c "replaced: .*made=1" /sys/kernel/tracing/trace'
+	on h1 sed -n 's/.*made: *1 .*hitcount: *\([0-9]*\)/\1/p' \
+		/sys/kernel/tracing/events/kprobes/replaced/hist | grep . || echo 0
 }
 
 check "it is counted what makes place" count_replaced
@@ -71,7 +71,8 @@ for name in one four starved; do
 done
 
 check "pages have made place for others, $(replaced) of them" test "$(replaced)" -ge $PAGES
-on h1 sh -c 'cd /sys/kernel/tracing && echo 0 >events/kprobes/replaced/enable && echo >kprobe_events'
+on h1 sh -c 'cd /sys/kernel/tracing && echo "!hist:keys=made" >events/kprobes/replaced/trigger &&
+	echo >kprobe_events'
 
 let_go
 end_vmms h1 h2

@@ -8,6 +8,7 @@ Like vm_rows.py, with a build of the module that has the fault points.
 import os
 import subprocess
 import sys
+import time
 
 import matrix
 import vm_rows
@@ -152,11 +153,18 @@ class LinkIsCut(Violation):
 
 
 class OutputIsEarly(LinkIsCut):
-    """The same with a VMM that doesn't wait."""
+    """The same with a VMM that doesn't wait, in an epoch that isn't committed there."""
     name = "output leaves early"
     noticed = frozenset(("judge",))
     quiet = frozenset(("compare", "hash"))
     more = ("--early",)
+
+    def do(self, guest):
+        guest.primary.put(FAULTS, "epoch_sent:hold")
+        time.sleep(1)
+        subprocess.run([vm_rows.LAB, "cut", "h1", "h2", "repl"], check=True)
+        guest.primary.put(FAULTS, "off")
+        guest.primary.until_state(guest.name, states=["held"], seconds=vm_rows.LIMIT)
 
 
 def main():
