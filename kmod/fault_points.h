@@ -55,8 +55,9 @@ KVMFT_FAULT_POINT(RESTORE_STATE, restore_state)
 
 /*
  * On an epoch's way, where a task can be held: all of it is sent but COMMIT; COMMIT is sent,
- * and the answer is waited for, which lets the guest go without this task; on the standby, all of it has come; it is committed, but
- * not acknowledged; it is acknowledged, but not applied.
+ * and the answer is waited for, which lets the guest go without this task; on the standby,
+ * all of it has come; it is committed, but not acknowledged; it is acknowledged, but not
+ * applied.
  */
 KVMFT_FAULT_POINT(EPOCH_SENT, epoch_sent)
 KVMFT_FAULT_POINT(EPOCH_AWAITED, epoch_awaited)
