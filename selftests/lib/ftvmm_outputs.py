@@ -41,7 +41,11 @@ def packets(path):
             raise ValueError(f"{path} is no capture")
         while len(head := f.read(16)) == 16:
             seconds, fraction, length, _ = struct.unpack("<4I", head)
-            yield seconds + fraction / 1e6, f.read(length)
+            data = f.read(length)
+            # It may still be written.
+            if len(data) < length:
+                return
+            yield seconds + fraction / 1e6, data
 
 
 def segments(path):

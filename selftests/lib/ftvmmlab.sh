@@ -146,9 +146,12 @@ prober()
 # capture_begin NETWORK [ARGUMENTS...]: into a file of its name, until captures_end.
 capture_begin()
 {
+	# Those before are none of this one.
+	rm -f "$scratch/$1.said" "$scratch/$1.pcap"
 	"$LAB" capture "$1" "$scratch/$1.pcap" "${@:2}" 2>"$scratch/$1.said" &
 	captures+=($!)
-	wait_until 10 grep -q capturing "$scratch/$1.said"
+	wait_until 10 grep -qs capturing "$scratch/$1.said" ||
+		fail "$1 is captured: $(cat "$scratch/$1.said" 2>&1)"
 }
 
 captures_end()

@@ -104,6 +104,7 @@ left_before()
 {
 	sleep 1
 	watch_end >"$scratch/left" 2>&1
+	check_has "$1: it is known what has left" "$(<"$scratch/left")" "since: "
 	check_hasnt "$1: before, packets have left" "$(<"$scratch/left")" "before: 0 packets, 0 writes"
 	sed 's/^/# /' "$scratch/left"
 }
