@@ -8,6 +8,7 @@
     # 1..2
     # ok 1 global.module
     # not ok 2 global.protocol
+    # # wanted: 1               what a failed point has to say follows it
     not ok 1 selftests: kvmft: version # exit=1
 """
 
@@ -16,15 +17,19 @@ import re
 POINT = re.compile(r"^(not )?ok\b\s*(\d*)\s*-?\s*([^#]*?)\s*(?:#\s*(.*))?$")
 PLAN = re.compile(r"^1\.\.(\d+)(?:\s*#\s*SKIP\b\s*(.*))?$", re.I)
 SKIP = re.compile(r"SKIP\b[:\s]*(.*)", re.I)
+# So much of what a failed point says is repeated at the end of a run.
+SAID_MAX = 20
 
 
 class Point:
-    """One counted result: `name`, `status` (pass, fail, skip), `reason`."""
+    """One counted result: `name`, `status` (pass, fail, skip), `reason`; and the first lines
+    of what a failed one `said`."""
 
     def __init__(self, name, status, reason=""):
         self.name = name
         self.status = status
         self.reason = reason
+        self.said = []
 
 
 def _point(match, fallback):
@@ -54,6 +59,9 @@ def parse(text, test):
                 points.append(_point(match, f"{test}.{len(points) + 1}"))
             else:
                 outer = _point(match, test)
+        elif nested and body.startswith("# ") and points and points[-1].status == "fail" and \
+                len(points[-1].said) < SAID_MAX:
+            points[-1].said.append(body[2:])
     given = len(points)
     if outer is None:
         points.append(Point(test, "fail", "ended without a result"))
