@@ -25,11 +25,17 @@ record()
 	echo "$*" >>"$bench_file"
 }
 
-# bench_begin: hosts, a pair, and all that guests and peers need.
-bench_begin()
+# bench_new: nothing is recorded so far.
+bench_new()
 {
 	mkdir -p "${bench_file%/*}"
 	echo "# kernel $KVMFT_KERNEL" >"$bench_file"
+}
+
+# bench_begin: hosts, a pair, and all that guests and peers need.
+bench_begin()
+{
+	bench_new
 	# What a round before may have left.
 	end_linux h1 h2
 	on h2 pkill -x kemari_receiver
@@ -58,6 +64,19 @@ bench_end()
 	[[ $tap_failed == 1 ]] || echo "# done" >>"$bench_file"
 }
 
+# each_round: all peers in turn, in each round, by the part's measure_all PEER ROUND, as long as
+# that works.
+each_round()
+{
+	local round peer
+	for ((round = 1; round <= ROUNDS && tap_failed == 0; round++)); do
+		for peer in "${PEERS[@]}"; do
+			measure_all "$peer" $round
+			[[ $tap_failed == 0 ]] || break
+		done
+	done
+}
+
 # guest_with PEER OPTIONS...: a guest on h1, protected by that peer if it is one that does.
 guest_with()
 {
@@ -82,6 +101,36 @@ guest_with()
 		ftvmm h2 "$@" --standby && ftvmm h1 "$@" && protect mode "$peer"
 		;;
 	esac
+}
+
+# linux_with PEER ROUND TASK OPTIONS...: the same with a Linux guest on the service network, that
+# does what TASK says.
+linux_with()
+{
+	check "$1 $2: the guest runs" guest_with "$1" --kernel "${guest_kernel##*/}" \
+		--initrd "${guest_initrd##*/}" --net tap0 --console file:console \
+		--cmdline "console=ttyS0 quiet panic=-1 ip=$guest_address/24 task=$3" "${@:4}"
+	serves "$1 $2: the guest serves" h1
+}
+
+# became HOST STATE: when the guest there did so last, by that host's clock in us.
+became()
+{
+	on "$1" dmesg |
+		sed -n "s/^\[ *\([0-9]*\)\.\([0-9]*\)\] kvmft: guest g: $2\(:.*\)\?$/\1\2/p" | tail -n 1
+}
+
+# copied NAME HOST MEASURE PEER VCPUS X ROUND: how fast the standby of the guest there was made, in
+# ns for each MiB.
+copied()
+{
+	local began ended bytes
+	began=$(became "$2" syncing)
+	ended=$(became "$2" protected)
+	bytes=$(counter "$2" bytes)
+	check "$1: $((bytes / 1024)) KiB are copied in $(((ended - began) / 1000)) ms" \
+		test "${ended:-0}" -gt "${began:-0}"
+	record "${@:3}" $(((ended - began) * 1000 * 1024 / (bytes / 1024)))
 }
 
 end_guest()

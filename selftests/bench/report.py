@@ -14,6 +14,7 @@ import statistics
 import sys
 
 PEERS = ["none", "wire", "kemari", "kemari-batched", "sync-log", "sync", "async", "qemu", "colo"]
+SPEED_PEERS = ["kemari", "kemari-batched", "sync", "async"]
 COLOURS = {"none": "#888888", "wire": "#000000", "kemari": "#c0392b",
            "kemari-batched": "#e67e22", "sync-log": "#8e44ad", "sync": "#2471a3",
            "async": "#1e8449", "qemu": "#b7950b", "colo": "#7d6608"}
@@ -124,9 +125,6 @@ def waits_table(figures, vcpus):
     peers = peers_of(figures, "wait_p50", vcpus)
     return columns([["pages", *peers]] + [[str(x), *(cell(figures, "wait_p50", p, vcpus, x)
                                                      for p in peers)] for x in figures.of(3)])
-
-
-SPEED_PEERS = ["kemari", "kemari-batched", "sync", "async"]
 
 
 def speeds_table(figures, vcpus):

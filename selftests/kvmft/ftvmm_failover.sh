@@ -26,12 +26,6 @@ make_key
 check "the pair is up" pair_hosts timeout 4s
 guest_places h1 h2
 
-# make_files: a file system on the shared disk.
-make_files()
-{
-	on h3 sh -c 'mke2fs -q -F -t ext4 /dev/vda 64M && blockdev --flushbufs /dev/vda'
-}
-
 # in_file: all that was answered is in the file, after what a mount does about a guest
 # that was switched off.
 # shellcheck disable=SC2317
@@ -118,7 +112,7 @@ row "${KILLS[0]}" serve 1 sync --ft-required --memory 5G
 check "boots in $booted ms under protection, and in $alone without" \
 	test "$booted" -gt 0 -a "$booted" -le $((3 * alone))
 check "sync: what was answered is on the disk" in_blocks
-make_files
+make_files 64M
 for host in h1 h2; do
 	check "$host has huge pages" on "$host" sh -c \
 		'echo 128 >/proc/sys/vm/nr_hugepages; grep -qx 128 /proc/sys/vm/nr_hugepages'

@@ -38,8 +38,7 @@ has_committed()
 # shellcheck disable=SC2317,SC2016
 count_replaced()
 {
-	on h1 sh -c '
-		[ -e /sys/kernel/tracing/trace ] || mount -t tracefs nodev /sys/kernel/tracing
+	trace_anew && on h1 sh -c '
 		cd /sys/kernel/tracing && echo "r:replaced kvmft:kvmft_hot_replace made=\$retval:u8" >kprobe_events &&
 			echo hist:keys=made >events/kprobes/replaced/trigger'
 }

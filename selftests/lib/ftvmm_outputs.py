@@ -27,8 +27,6 @@ BLOCK_SIZE = 4096
 BLOCKS = 4096
 REQUEST = re.compile(r"^(\S+ \S+) connection=(\d+) (\w+) id=\d+ "
                      r"offset=(0x[0-9a-f]+) count=(0x[0-9a-f]+)")
-
-
 DONE = re.compile(r"^(\S+ \S+) connection=(\d+) (\.\.\.)?(Write|Flush) id=(\d+)"
                   r"(?: offset=(0x[0-9a-f]+) count=(0x[0-9a-f]+))?")
 
@@ -171,12 +169,16 @@ def answers(path):
                 yield when, answer
 
 
+def seconds_of(text):
+    """Of the log's time."""
+    return datetime.datetime.strptime(text, "%Y-%m-%d %H:%M:%S.%f").timestamp()
+
+
 def requests(path):
     """(seconds, connection, what, offset, bytes) of each that the disk was asked for."""
     with open(path, encoding="utf-8", errors="replace") as f:
         for found in filter(None, map(REQUEST.match, f)):
-            when = datetime.datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S.%f").timestamp()
-            yield when, int(found[2]), found[3], int(found[4], 16), int(found[5], 16)
+            yield seconds_of(found[1]), int(found[2]), found[3], int(found[4], 16), int(found[5], 16)
 
 
 def blocks(path):
@@ -195,11 +197,6 @@ def booked(path):
         if source[1] == 8:
             for answer in BOOKED.findall(payload):
                 yield when, int(answer)
-
-
-def seconds_of(text):
-    """Of the log's time."""
-    return datetime.datetime.strptime(text, "%Y-%m-%d %H:%M:%S.%f").timestamp()
 
 
 def flushed(path, begin):

@@ -30,6 +30,13 @@ make_userland()
 	"$KVMFT_ROOT/selftests/ftvmm/userland"
 }
 
+# make_files SIZE: a file system for the guest, on the shared disk.
+make_files()
+{
+	# shellcheck disable=SC2016
+	on h3 sh -c 'mke2fs -q -F -t ext4 /dev/vda "$1" && blockdev --flushbufs /dev/vda' sh "$1"
+}
+
 # guest_place HOST: a tap on the service network, and all that the VMM needs.
 guest_place()
 {

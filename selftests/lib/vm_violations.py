@@ -144,8 +144,12 @@ class LinkIsCut(Violation):
     name = "the link is cut"
     quiet = frozenset(("compare", "hash", "judge", "guest", "old"))
 
-    def do(self, guest):
+    def cut(self, guest):
+        """The moment of it."""
         subprocess.run([vm_rows.LAB, "cut", "h1", "h2", "repl"], check=True)
+
+    def do(self, guest):
+        self.cut(guest)
         guest.primary.until_state(guest.name, states=["held"], seconds=vm_rows.LIMIT)
 
     def undo(self, guest):
@@ -159,12 +163,11 @@ class OutputIsEarly(LinkIsCut):
     quiet = frozenset(("compare", "hash"))
     more = ("--early",)
 
-    def do(self, guest):
+    def cut(self, guest):
         guest.primary.put(FAULTS, "epoch_sent:hold")
         time.sleep(1)
-        subprocess.run([vm_rows.LAB, "cut", "h1", "h2", "repl"], check=True)
+        super().cut(guest)
         guest.primary.put(FAULTS, "off")
-        guest.primary.until_state(guest.name, states=["held"], seconds=vm_rows.LIMIT)
 
 
 def main():

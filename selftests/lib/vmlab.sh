@@ -222,13 +222,20 @@ told()
 	ask "$1" status | sed -n "s/.*\"$2\": \([0-9]*\).*/\1/p"
 }
 
-# trace_on EVENT...: from now on, these of kvmft's on h1.
+# trace_anew: nothing has been traced on h1 so far.
+trace_anew()
+{
+	on h1 sh -c '
+		[ -e /sys/kernel/tracing/trace ] || mount -t tracefs nodev /sys/kernel/tracing
+		cd /sys/kernel/tracing && echo 4096 >buffer_size_kb && echo >trace'
+}
+
+# trace_on EVENT...: from now on, these of kvmft's there.
 trace_on()
 {
 	# shellcheck disable=SC2016
-	on h1 sh -c '
-		[ -e /sys/kernel/tracing/trace ] || mount -t tracefs nodev /sys/kernel/tracing
-		cd /sys/kernel/tracing && echo 4096 >buffer_size_kb && echo >trace || exit
+	trace_anew && on h1 sh -c '
+		cd /sys/kernel/tracing || exit
 		for event; do
 			echo 1 >"events/kvmft/kvmft_$event/enable" || exit
 		done' sh "$@"
@@ -240,10 +247,10 @@ traced()
 	on h1 sh -c "sed -n 's/.*kvmft_$2: vm=$1 .*$3=\([0-9]*\).*/\1/p' /sys/kernel/tracing/trace"
 }
 
-# quantile PERCENT: of the numbers that come in.
+# quantile PERCENT: of the numbers that come in; nothing if there are none.
 quantile()
 {
-	sort -n | awk -v p="$1" '{ n[NR] = $1 } END { print NR ? n[int((NR - 1) * p / 100) + 1] : 0 }'
+	sort -n | awk -v p="$1" '{ n[NR] = $1 } END { if (NR) print n[int((NR - 1) * p / 100) + 1] }'
 }
 
 # middle NUMBER...: the median.

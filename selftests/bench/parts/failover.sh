@@ -18,26 +18,7 @@ else
 	ROUNDS=${KVMFT_ROUNDS:-5} VICTIMS=(vmm host)
 fi
 
-# became HOST STATE: when the guest there did so last, by that host's clock in us.
-became()
-{
-	on "$1" dmesg | sed -n "s/^\[ *\([0-9]*\)\.\([0-9]*\)\] kvmft: guest g: $2\(:.*\)\?$/\1\2/p" | tail -n 1
-}
-
-# copied NAME: how fast the new standby was made.
-copied()
-{
-	local began ended bytes
-	began=$(became "$here" syncing)
-	ended=$(became "$here" protected)
-	bytes=$(on "$here" cat /sys/class/kvmft/vm-g/counters/bytes)
-	check "$1: it was copied" test "${ended:-0}" -gt "${began:-0}"
-	# ns for each MiB.
-	record resync "$mode" 2 0 "$round" $(((ended - began) * 1000 * 1024 / (bytes / 1024)))
-	echo "# $((bytes / 1024)) KiB in $(((ended - began) / 1000)) ms"
-}
-
-# parts_of VICTIM: what of it took how long.
+# parts_of VICTIM NAME: what of it took how long.
 parts_of()
 {
 	local lost ours
@@ -50,8 +31,7 @@ parts_of()
 	echo "# $2: an answer after $took ms, of which $(((ours - lost) / 1000)) ms for the promotion"
 }
 
-mkdir -p "${bench_file%/*}"
-echo "# kernel $KVMFT_KERNEL" >"$bench_file"
+bench_new
 RANDOM=$KVMFT_SEED
 storm_begin
 prober 20
@@ -60,7 +40,7 @@ for ((round = 1; round <= ROUNDS && tap_failed == 0; round++)); do
 	for n in "${!VICTIMS[@]}"; do
 		mode=${modes[(round + n) % 2]}
 		name="${VICTIMS[n]} $round, $mode"
-		copied "$name"
+		copied "$name" "$here" resync "$mode" 2 0 $round
 		timed "${VICTIMS[n]}" "$mode"
 		check "$name: it answers" test -n "$took"
 		[[ $tap_failed == 0 ]] || break

@@ -84,11 +84,7 @@ dirtied()
 measure_all()
 {
 	local record
-	check "$*: the guest runs" guest_with "$1" --kernel "${guest_kernel##*/}" \
-		--initrd "${guest_initrd##*/}" --net tap0 --vcpus $VCPUS --memory 256M \
-		--disk /dev/vda --console file:console \
-		--cmdline "console=ttyS0 quiet panic=-1 ip=$guest_address/24 task=files"
-	serves "$*: the guest serves" h1
+	linux_with "$@" files --vcpus $VCPUS --memory 256M --disk /dev/vda
 	[[ $tap_failed == 0 ]] || return
 	if [[ $1 == *sync ]]; then
 		found=$(($(counter h1 pages_tracked) + $(counter h1 pages_marked)))
@@ -111,13 +107,7 @@ measure_all()
 
 bench_begin
 guest_places h1 h2
-check "there is a file system" on h3 sh -c \
-	'mke2fs -q -F -t ext4 /dev/vda 32M && blockdev --flushbufs /dev/vda'
-for ((round = 1; round <= ROUNDS && tap_failed == 0; round++)); do
-	for peer in "${PEERS[@]}"; do
-		measure_all "$peer" $round
-		[[ $tap_failed == 0 ]] || break
-	done
-done
+check "there is a file system" make_files 32M
+each_round
 bench_end
 done_testing

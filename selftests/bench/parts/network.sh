@@ -48,10 +48,7 @@ idle()
 # measure_all PEER ROUND
 measure_all()
 {
-	check "$*: the guest runs" guest_with "$1" --kernel "${guest_kernel##*/}" \
-		--initrd "${guest_initrd##*/}" --net tap0 --memory 256M --console file:console \
-		--cmdline "console=ttyS0 quiet panic=-1 ip=$guest_address/24 task=serve"
-	serves "$*: the guest serves" h1
+	linux_with "$@" serve --memory 256M
 	[[ $tap_failed == 0 ]] || return
 	"$LAB" delay h1 repl ${DELAY}ms
 	asked "$1" 1 $DELAY "$2" $REQUESTS
@@ -64,11 +61,6 @@ measure_all()
 
 bench_begin
 guest_places h1 h2
-for ((round = 1; round <= ROUNDS && tap_failed == 0; round++)); do
-	for peer in "${PEERS[@]}"; do
-		measure_all "$peer" $round
-		[[ $tap_failed == 0 ]] || break
-	done
-done
+each_round
 bench_end
 done_testing

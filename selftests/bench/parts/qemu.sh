@@ -42,6 +42,12 @@ qemus()
 	check "$1: a guest of QEMU's serves" wait_until 120 qemu_serves
 }
 
+end_qemus()
+{
+	on h1 pkill -9 -x qemu-system-x86
+	on h2 pkill -9 -x qemu-system-x86
+}
+
 qemu_does()
 {
 	on h1 python3 -B "$KVMFT_ROOT/selftests/bench/qemu.py" "${monitors[h1]}" "${monitors[h2]}" "$1" $INCOMING
@@ -61,34 +67,22 @@ migrated()
 	else
 		fail "migration, round $1: $said"
 	fi
-	on h1 pkill -9 -x qemu-system-x86
-	on h2 pkill -9 -x qemu-system-x86
+	end_qemus
 }
 
-# became STATE: when the guest did so last, by h1's clock in us.
-became()
+# full_copy ROUND
+full_copy()
 {
-	on h1 dmesg | sed -n "s/^\[ *\([0-9]*\)\.\([0-9]*\)\] kvmft: guest g: $1\$/\1\2/p" | tail -n 1
-}
-
-# copied ROUND
-copied()
-{
-	local bytes us
-	check "copy, round $1: a guest is protected" guest_with sync --kernel "${guest_kernel##*/}" \
-		--initrd "${guest_initrd##*/}" --memory 256M --console file:console \
-		--cmdline "console=ttyS0 quiet panic=-1 task=serve"
-	serves "copy, round $1: it serves" h1
+	local name="copy, round $1"
+	local options=(--kernel "${guest_kernel##*/}" --initrd "${guest_initrd##*/}" --memory 256M
+		--console file:console --cmdline "console=ttyS0 quiet panic=-1 task=serve")
+	check "$name: a guest is protected" guest_with sync "${options[@]}"
+	serves "$name: it serves" h1
 	# Anew, with all that it has now.
 	let_go
-	check "copy, round $1: there is a new standby" ftvmm h2 --standby --kernel "${guest_kernel##*/}" \
-		--initrd "${guest_initrd##*/}" --memory 256M --console file:console \
-		--cmdline "console=ttyS0 quiet panic=-1 task=serve"
-	check "copy, round $1: it is protected again" protect mode sync
-	us=$(($(became protected) - $(became syncing)))
-	bytes=$(counter h1 bytes)
-	check "copy, round $1: $((bytes / 1024)) KiB in $((us / 1000)) ms" test $us -gt 0
-	record copy sync 1 0 "$1" $((us * 1000 * 1024 / (bytes / 1024)))
+	check "$name: there is a new standby" ftvmm h2 --standby "${options[@]}"
+	check "$name: it is protected again" protect mode sync
+	copied "$name" h1 copy sync 1 0 "$1"
 	end_guest
 }
 
@@ -96,7 +90,7 @@ bench_begin
 guest_places h1 h2
 for ((round = 1; round <= ROUNDS && tap_failed == 0; round++)); do
 	migrated $round
-	copied $round
+	full_copy $round
 done
 qemus COLO
 said=$(qemu_does colo 2>&1)
@@ -107,7 +101,6 @@ else
 	pass "COLO doesn't come up: $said"
 	echo "# COLO: ${said//$'\n'/ }" >>"$bench_file"
 fi
-on h1 pkill -9 -x qemu-system-x86
-on h2 pkill -9 -x qemu-system-x86
+end_qemus
 bench_end
 done_testing

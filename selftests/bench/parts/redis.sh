@@ -36,11 +36,7 @@ answers_pings()
 # measure_all PEER ROUND
 measure_all()
 {
-	check "$*: the guest runs" guest_with "$1" --kernel "${guest_kernel##*/}" \
-		--initrd "${guest_initrd##*/}" --net tap0 --vcpus $VCPUS --memory 384M \
-		--disk /dev/vda --console file:console \
-		--cmdline "console=ttyS0 quiet panic=-1 ip=$guest_address/24 task=redis"
-	serves "$*: the guest serves" h1
+	linux_with "$@" redis --vcpus $VCPUS --memory 384M --disk /dev/vda
 	check "$*: the database answers" wait_until 60 answers_pings
 	[[ $tap_failed == 0 ]] || return
 	measured set "$@"
@@ -53,13 +49,7 @@ check "the initramfs with it is made" make_initrd redis-server
 for host in h1 h2; do
 	check "there is a place for guests on $host" guest_place $host
 done
-check "there is a file system" on h3 sh -c \
-	'mke2fs -q -F -t ext4 /dev/vda 32M && blockdev --flushbufs /dev/vda'
-for ((round = 1; round <= ROUNDS && tap_failed == 0; round++)); do
-	for peer in "${PEERS[@]}"; do
-		measure_all "$peer" $round
-		[[ $tap_failed == 0 ]] || break
-	done
-done
+check "there is a file system" make_files 32M
+each_round
 bench_end
 done_testing
