@@ -219,19 +219,18 @@ static int do_told(struct blk *blk, struct request *request)
  */
 static void insist(struct blk *blk, struct request *request)
 {
-	bool lost;
-
 	if (!do_told(blk, request))
 		return;
 	complain(blk, request);
 	__atomic_fetch_add(&blk->failing, 1, __ATOMIC_RELAXED);
-	do {
-		lost = request->kind == REQUEST_FLUSH;
-		if (lost)
-			say("%s: what it is told from now on doesn't leave", blk->name);
+	if (request->kind == REQUEST_FLUSH) {
+		say("%s: what it is told from now on doesn't leave", blk->name);
 		outbox_unpermit(request);
-		while (lost)
+		for (;;)
 			pause();
+	}
+	do {
+		outbox_unpermit(request);
 		sleep_us(RETRY_US);
 	} while (do_told(blk, request));
 	say("%s: it is written now", blk->name);
@@ -268,7 +267,7 @@ static void complete(void *device, struct request *const *requests, unsigned int
 
 	pthread_mutex_lock(&blk->virtio->lock);
 	for (i = 0; i < count; i++) {
-		if (requests[i]->told || requests[i]->stale || !virtio_is_live(blk->virtio))
+		if (requests[i]->stale || !virtio_is_live(blk->virtio))
 			continue;
 		answer(requests[i]);
 		virtio_return(blk->virtio, requests[i]);
@@ -455,32 +454,32 @@ static bool is_promise(const struct blk *blk, const struct request *request)
  * in the outbox, so the standby will have it, and nobody else sees anything that relies on
  * it before it is written.
  */
-static bool may_tell(const struct blk *blk, const struct request *request)
+static bool may_tell(const struct blk *blk, const struct request *request,
+		     const struct outbox_counts *counts)
 {
 	return (request->kind == REQUEST_WRITE || request->kind == REQUEST_FLUSH) &&
 	       request->gated && vmm.options.behind_ms && ft_behind() &&
 	       !__atomic_load_n(&blk->failing, __ATOMIC_RELAXED) &&
 	       !((request->at | request->data_len) % blk->block) &&
-	       outbox_counts(blk->virtio->outbox).told_bytes + request->data_len <= BEHIND_MAX;
+	       counts->told_bytes + request->data_len <= BEHIND_MAX;
 }
 
 /* Room for what the guest waits for comes first. */
-static bool is_lazy(const struct blk *blk, u32 data_len)
+static bool may_wait(const struct request *request, const struct outbox_counts *counts)
 {
-	struct outbox_counts counts = outbox_counts(blk->virtio->outbox);
-
-	return counts.told_bytes + data_len <= BEHIND_LAZY &&
-	       counts.waiting < OUTBOX_COUNT_MAX / 4;
+	return counts->told_bytes + request->data_len <= BEHIND_LAZY &&
+	       counts->waiting < OUTBOX_COUNT_MAX / 4;
 }
 
-static void tell_early(struct blk *blk, struct request *request)
+static void tell_early(struct blk *blk, struct request *request,
+		       const struct outbox_counts *counts)
 {
 	u8 status = VIRTIO_BLK_S_OK;
 
 	request->told = true;
 	if (is_promise(blk, request))
 		request->promise = promise_make();
-	if (is_lazy(blk, request->data_len))
+	if (may_wait(request, counts))
 		request->owner = OWNER_NEXT;
 	memory_write(request->status_gpa, &status, sizeof(status));
 	queue_push(&blk->virtio->queues[0], request->head, sizeof(status));
@@ -491,6 +490,7 @@ static bool take(struct blk *blk, const struct chain *chain, u32 owner, bool *ou
 {
 	struct queue *queue = &blk->virtio->queues[0];
 	struct asked asked = { .chain = chain };
+	struct outbox_counts counts;
 	struct request *request;
 	u8 kind, status;
 
@@ -509,8 +509,9 @@ static bool take(struct blk *blk, const struct chain *chain, u32 owner, bool *ou
 	}
 	request = make_request(blk, &asked, kind);
 	request->owner = owner;
-	if (may_tell(blk, request))
-		tell_early(blk, request);
+	counts = outbox_counts(blk->virtio->outbox);
+	if (may_tell(blk, request, &counts))
+		tell_early(blk, request, &counts);
 	*output |= request->gated && request->owner != OWNER_NEXT;
 	outbox_add(blk->virtio->outbox, request);
 	return true;

@@ -26,9 +26,24 @@
 /* How often to look whether a guest that must be protected is. */
 #define LOOK_US 10000
 
-static void *watch_landings(void *arg);
-
 /* --- Once --- */
+
+/* Who has deferred is told when it needn't any more. */
+static void *watch_landings(void *arg)
+{
+	(void)arg;
+	for (;;) {
+		pthread_mutex_lock(&vmm.deferral);
+		while (!vmm.deferring)
+			pthread_cond_wait(&vmm.deferred, &vmm.deferral);
+		vmm.deferring = false;
+		pthread_mutex_unlock(&vmm.deferral);
+		while (ft_defers())
+			ft_wait(__atomic_load_n(&vmm.ticket, __ATOMIC_RELAXED));
+		vcpu_tell_landed();
+	}
+	return NULL;
+}
 
 void ft_bind(u64 state_max)
 {
@@ -288,23 +303,6 @@ void ft_leave(void)
 {
 	if (vmm.area)
 		kvmft_leave(vmm.area, vmm.ft);
-}
-
-/* Who has deferred is told when it needn't any more. */
-static void *watch_landings(void *arg)
-{
-	(void)arg;
-	for (;;) {
-		pthread_mutex_lock(&vmm.deferral);
-		while (!vmm.deferring)
-			pthread_cond_wait(&vmm.deferred, &vmm.deferral);
-		vmm.deferring = false;
-		pthread_mutex_unlock(&vmm.deferral);
-		while (ft_defers())
-			ft_wait(__atomic_load_n(&vmm.ticket, __ATOMIC_RELAXED));
-		vcpu_tell_landed();
-	}
-	return NULL;
 }
 
 bool ft_may_leave(u64 ticket)

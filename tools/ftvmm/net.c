@@ -94,10 +94,8 @@ static void complete(void *device, struct request *const *requests, unsigned int
 	unsigned int i;
 
 	pthread_mutex_lock(&net->virtio->lock);
-	for (i = 0; i < count; i++) {
-		if (!requests[i]->told)
-			virtio_return(net->virtio, requests[i]);
-	}
+	for (i = 0; i < count; i++)
+		virtio_return(net->virtio, requests[i]);
 	virtio_settle(net->virtio, QUEUE_TX);
 	pthread_mutex_unlock(&net->virtio->lock);
 }

@@ -331,27 +331,29 @@ static void idle(struct outbox *outbox, const struct wait *wait)
 	pthread_cond_broadcast(&outbox->changed);
 }
 
-/* Of those that the guest waits for it is told now, so that belongs to no epoch before. */
-static bool any_waits(struct request *const *taken, unsigned int count)
+/* Of those that the guest waits for it is told now; how many there are. */
+static unsigned int pick_waited_for(struct request **taken, unsigned int count,
+				    struct request **waited_for)
 {
-	unsigned int i;
+	unsigned int picked = 0, i;
 
 	for (i = 0; i < count; i++) {
 		if (!taken[i]->told)
-			return true;
+			waited_for[picked++] = taken[i];
 	}
-	return false;
+	return picked;
 }
 
 /* They are done: the guest is told, and there is nothing to be saved any more. */
 static void complete(struct outbox *outbox, struct request **taken, unsigned int count)
 {
-	bool tells = any_waits(taken, count), kept = false, refused;
-	unsigned int i;
+	struct request *waited_for[BATCH];
+	unsigned int waits = pick_waited_for(taken, count, waited_for), i;
+	bool kept = false, refused;
 
-	if (tells) {
+	if (waits) {
 		ft_enter();
-		outbox->ops->complete(outbox->device, taken, count);
+		outbox->ops->complete(outbox->device, waited_for, waits);
 	}
 	pthread_mutex_lock(&outbox->lock);
 	for (i = 0; i < count; i++) {
@@ -365,7 +367,7 @@ static void complete(struct outbox *outbox, struct request **taken, unsigned int
 	outbox->refused = false;
 	pthread_cond_broadcast(&outbox->changed);
 	pthread_mutex_unlock(&outbox->lock);
-	if (tells)
+	if (waits)
 		ft_leave();
 
 	for (i = 0; i < count; i++)

@@ -22,8 +22,8 @@
  *	several, and does them one behind the other.
  * @emit: Does it, blocking; before each single thing that leaves it calls
  *	outbox_permit().
- * @complete: Tells the guest of those that it wasn't told of, between ft_enter() and
- *	ft_leave().
+ * @complete: Tells the guest of those, of none of which it was told, between ft_enter()
+ *	and ft_leave().
  */
 struct outbox_ops {
 	bool (*conflict)(const struct request *a, const struct request *b);
@@ -45,7 +45,7 @@ struct outbox *outbox_make(const struct outbox_ops *ops, void *device, unsigned 
 
 void outbox_start(struct outbox *outbox);
 
-/* Is there room for one more, with so much data? If not, outbox_wanted() will be told. */
+/* Is there room for one more, with so much data? If not, vcpu_want_gather() will be told. */
 bool outbox_has_room(struct outbox *outbox, u64 data_len);
 
 /*
