@@ -94,45 +94,51 @@ static int copy_state(struct kvmft_primary *primary, u64 len)
 	return 0;
 }
 
-static void put_state(struct kvmft_primary *primary, u64 len)
-{
-	kvmft_pool_put(&primary->spare, primary->state_pages, len >> PAGE_SHIFT);
-}
-
-/* Nobody needs what was copied any more. */
-static void put_copies(struct kvmft_primary *primary, struct kvmft_copied *copies, u32 count)
+static void put_pages(struct kvmft_primary *primary, struct kvmft_copies *copies)
 {
 	u32 i;
 
-	for (i = 0; i < count; i++) {
-		if (copies[i].page)
-			kvmft_pool_put(&primary->spare, &copies[i].page, 1);
+	for (i = 0; i < copies->count; i++) {
+		if (copies->pages[i].page)
+			kvmft_pool_put(&primary->spare, &copies->pages[i].page, 1);
 	}
-	kvfree(copies);
+	kvfree(copies->pages);
+	copies->pages = NULL;
+	copies->count = 0;
+}
+
+/* Nobody needs what was copied any more, if anything was. */
+static void put_copies(struct kvmft_primary *primary, struct kvmft_copies *copies)
+{
+	if (!copies->pages)
+		return;
+	kvmft_pool_put(&primary->spare, primary->state_pages, copies->state_len >> PAGE_SHIFT);
+	put_pages(primary, copies);
 }
 
 /* Copies all that is due, while the guest stands still. */
-static int copy_due(struct kvmft_sender *sender, struct kvmft_copied **result, u32 *number)
+static int copy_due(struct kvmft_sender *sender, struct kvmft_copies *copies)
 {
 	struct kvmft_primary *primary = sender->primary;
 	u64 due = kvmft_harvest_due(&primary->harvest);
-	struct kvmft_copied *copies;
 	u64 cursor = 0;
-	u32 count, i, n = 0;
+	u32 count, i;
 	int err = 0;
 
 	err = kvmft_fault(KVMFT_FAULT_COPY_PAGES);
 	if (err)
 		return err;
-	copies = kvmalloc_array(due ?: 1, sizeof(*copies), GFP_KERNEL | __GFP_NOWARN);
-	if (!copies)
+	copies->count = 0;
+	copies->pages = kvmalloc_array(due ?: 1, sizeof(*copies->pages),
+				       GFP_KERNEL | __GFP_NOWARN);
+	if (!copies->pages)
 		return -ENOMEM;
 	/* Only tests have it sent by reference, see send_rest(), and see that they notice. */
 	if (kvmft_fault(KVMFT_FAULT_AHEAD_COPIES))
 		due = 0;
-	while (n < due && !err) {
+	while (copies->count < due && !err) {
 		count = kvmft_harvest_take(&primary->harvest, true, &cursor, sender->numbers,
-					   min_t(u64, KVMFT_SENDER_BATCH, due - n));
+					   min_t(u64, KVMFT_SENDER_BATCH, due - copies->count));
 		if (!count)
 			break;
 		err = kvmft_sender_get(sender, count);
@@ -148,19 +154,18 @@ static int copy_due(struct kvmft_sender *sender, struct kvmft_copied **result, u
 			if (page)
 				copy_page(page_address(page),
 					  page_address(sender->pages[i]));
-			copies[n++] = (struct kvmft_copied){ sender->numbers[i], page };
+			copies->pages[copies->count++] =
+				(struct kvmft_copied){ sender->numbers[i], page };
 		}
 		kvmft_sender_put(sender, count);
 		cond_resched();
 	}
 	if (err) {
-		put_copies(primary, copies, n);
+		put_pages(primary, copies);
 		kvmft_harvest_failed(&primary->harvest);
 		return err;
 	}
-	kvmft_vm_count(&primary->vm, KVMFT_A_COUNTER_PAGES_COPIED, n);
-	*result = copies;
-	*number = n;
+	kvmft_vm_count(&primary->vm, KVMFT_A_COUNTER_PAGES_COPIED, copies->count);
 	return 0;
 }
 
@@ -274,8 +279,7 @@ static void let_go(struct kvmft_primary *primary)
 }
 
 /* The same by the leader, before it is ready for anybody else; if the sender will want it. */
-static bool let_go_copied(struct kvmft_sender *sender, struct kvmft_copied *copies,
-			  u32 count, u64 state_len)
+static bool let_go_copied(struct kvmft_sender *sender, const struct kvmft_copies *copies)
 {
 	struct kvmft_primary *primary = sender->primary;
 	bool wanted;
@@ -284,9 +288,9 @@ static bool let_go_copied(struct kvmft_sender *sender, struct kvmft_copied *copi
 	spin_lock(&primary->vm.lock);
 	wanted = primary->decided == sender->decided && primary->synced;
 	if (wanted) {
-		primary->copied = count;
-		primary->copied_state = state_len;
-		WRITE_ONCE(primary->copies, copies);
+		primary->copies.count = copies->count;
+		primary->copies.state_len = copies->state_len;
+		WRITE_ONCE(primary->copies.pages, copies->pages);
 		primary->sealed = primary->epoch;
 		WRITE_ONCE(primary->checkpoint, KVMFT_CHECKPOINT_COPIED);
 	}
@@ -310,21 +314,19 @@ static bool may_copy(struct kvmft_sender *sender, u64 most)
  * Copies what is left of the epoch: pages, and the state. Without the memory for that
  * all is as it was, but for what was sent in this epoch already, which is due again.
  */
-static int copy_all(struct kvmft_sender *sender, struct kvmft_copied **copies, u32 *count,
-		    u64 state_len)
+static int copy_rest(struct kvmft_sender *sender, struct kvmft_copies *copies)
 {
 	struct kvmft_primary *primary = sender->primary;
 	int err;
 
-	err = copy_due(sender, copies, count);
+	copies->state_len = gather_state(primary);
+	err = copy_due(sender, copies);
 	if (err)
 		return err;
-	err = copy_state(primary, state_len);
+	err = copy_state(primary, copies->state_len);
 	if (!err)
 		return 0;
-	put_copies(primary, *copies, *count);
-	*copies = NULL;
-	*count = 0;
+	put_pages(primary, copies);
 	kvmft_harvest_failed(&primary->harvest);
 	return err;
 }
@@ -341,32 +343,28 @@ static int copy_all(struct kvmft_sender *sender, struct kvmft_copied **copies, u
  */
 bool kvmft_checkpoint_copy(struct kvmft_primary *primary)
 {
-	struct kvmft_copied *copies = NULL;
+	struct kvmft_copies copies;
 	struct kvmft_sender *sender;
 	bool done = false;
-	u64 state_len;
-	u32 count = 0;
 	int err;
 
 	if (current->mm != primary->vm.vmm->mm || !mutex_trylock(&primary->desk))
 		return false;
 	sender = primary->sender;
-	if (!sender || kvmft_sender_over(sender) || primary->copies ||
+	if (!sender || kvmft_sender_over(sender) || primary->copies.pages ||
 	    kvmft_fault(KVMFT_FAULT_AHEAD_COPIES))
 		goto unlock;
 	kvmft_harvest_hot(&primary->harvest);
 	if (!may_copy(sender, VCPU_COPIES_MAX))
 		goto unlock;
-	state_len = gather_state(primary);
-	err = copy_all(sender, &copies, &count, state_len);
+	err = copy_rest(sender, &copies);
 	if (err) {
 		primary->uncopied = err == -ENOMEM;
 		goto unlock;
 	}
-	done = let_go_copied(sender, copies, count, state_len);
+	done = let_go_copied(sender, &copies);
 	if (!done) {
-		put_state(primary, state_len);
-		put_copies(primary, copies, count);
+		put_copies(primary, &copies);
 		kvmft_harvest_failed(&primary->harvest);
 	}
 unlock:
@@ -376,18 +374,25 @@ unlock:
 	return done;
 }
 
+/* What a vcpu has copied, if anything, is the caller's. */
+static struct kvmft_copies take_copies(struct kvmft_primary *primary)
+{
+	struct kvmft_copies copies = primary->copies;
+
+	lockdep_assert_held(&primary->desk);
+	WRITE_ONCE(primary->copies.pages, NULL);
+	return copies;
+}
+
 /**
  * kvmft_checkpoint_discard() - nobody is going to send what a vcpu has copied
  * @primary: the guest
  */
 void kvmft_checkpoint_discard(struct kvmft_primary *primary)
 {
-	lockdep_assert_held(&primary->desk);
-	if (!primary->copies)
-		return;
-	put_state(primary, primary->copied_state);
-	put_copies(primary, primary->copies, primary->copied);
-	WRITE_ONCE(primary->copies, NULL);
+	struct kvmft_copies copies = take_copies(primary);
+
+	put_copies(primary, &copies);
 }
 
 /* Only tests have this done, to see that they notice. */
@@ -398,24 +403,24 @@ static void permit_early(struct kvmft_primary *primary)
 	kvmft_vmm_tell(primary->vm.vmm);
 }
 
-static int send_rest(struct kvmft_sender *sender, struct kvmft_copied *copies, u32 count,
-		     u64 state_len)
+static int send_rest(struct kvmft_sender *sender, const struct kvmft_copies *copies)
 {
 	struct kvmft_stream *stream = sender->stream;
 	struct kvmft_wire_commit commit;
 	int err = 0;
 	u32 i;
 
-	for (i = 0; i < count && !err; i++)
-		err = kvmft_sender_page(sender, copies[i].number, copies[i].page);
-	if (!err && (!copies || kvmft_fault(KVMFT_FAULT_AHEAD_COPIES)))
+	for (i = 0; i < copies->count && !err; i++)
+		err = kvmft_sender_page(sender, copies->pages[i].number, copies->pages[i].page);
+	if (!err && (!copies->pages || kvmft_fault(KVMFT_FAULT_AHEAD_COPIES)))
 		err = kvmft_sender_due(sender, false);
 	if (!err && sender->full)
 		err = kvmft_sender_reach_end(sender);
-	err = err ?: kvmft_stream_state(stream, sender->primary->state_pages, state_len);
+	err = err ?: kvmft_stream_state(stream, sender->primary->state_pages,
+					 copies->state_len);
 	if (err)
 		return err;
-	kvmft_vm_count(&sender->primary->vm, KVMFT_A_COUNTER_BYTES, state_len);
+	kvmft_vm_count(&sender->primary->vm, KVMFT_A_COUNTER_BYTES, copies->state_len);
 	kvmft_stream_totals(stream, &commit);
 	err = kvmft_hold(KVMFT_FAULT_EPOCH_SENT);
 	if (err)
@@ -442,34 +447,25 @@ static int send_rest(struct kvmft_sender *sender, struct kvmft_copied *copies, u
 bool kvmft_checkpoint_is_ready(struct kvmft_primary *primary)
 {
 	return READ_ONCE(primary->checkpoint) == KVMFT_CHECKPOINT_READY ||
-	       READ_ONCE(primary->copies);
+	       READ_ONCE(primary->copies.pages);
 }
 
 /* Copies here what no vcpu has; or nothing, as in sync mode. */
-static struct kvmft_copied *take_copies(struct kvmft_sender *sender, u32 *count,
-					u64 *state_len)
+static struct kvmft_copies make_copies(struct kvmft_sender *sender)
 {
 	struct kvmft_primary *primary = sender->primary;
-	struct kvmft_copied *copies = primary->copies;
+	struct kvmft_copies copies = take_copies(primary);
 	bool uncopied = primary->uncopied;
 
 	primary->uncopied = false;
-	*count = primary->copied;
-	*state_len = primary->copied_state;
-	WRITE_ONCE(primary->copies, NULL);
-	if (copies)
+	if (copies.pages)
 		return copies;
-	*count = 0;
-	*state_len = gather_state(primary);
 	kvmft_harvest_hot(&primary->harvest);
-	if (uncopied || !may_copy(sender, COPIES_MAX))
-		return NULL;
-	if (copy_all(sender, &copies, count, *state_len)) {
-		gather_state(primary);
-		return NULL;
+	if (!uncopied && may_copy(sender, COPIES_MAX) && !copy_rest(sender, &copies)) {
+		let_go(primary);
+		return copies;
 	}
-	let_go(primary);
-	return copies;
+	return (struct kvmft_copies){ .state_len = gather_state(primary) };
 }
 
 /**
@@ -483,25 +479,21 @@ static struct kvmft_copied *take_copies(struct kvmft_sender *sender, u32 *count,
 int kvmft_checkpoint_send(struct kvmft_sender *sender)
 {
 	struct kvmft_primary *primary = sender->primary;
-	u64 before = ktime_get_ns(), state_len;
-	struct kvmft_copied *copies;
-	u32 count;
+	u64 before = ktime_get_ns();
+	struct kvmft_copies copies;
 	int err;
 
 	if (sender->full)
 		kvmft_sender_enter(sender, KVMFT_VM_SYNCING, NULL);
 	/* The number comes before the guest goes on with a ticket. */
 	kvmft_sender_number(sender);
-	copies = take_copies(sender, &count, &state_len);
+	copies = make_copies(sender);
 	err = kvmft_sender_begin(sender);
 	if (!err) {
 		sender->stream->ending = true;
-		err = send_rest(sender, copies, count, state_len);
+		err = send_rest(sender, &copies);
 	}
-	if (copies) {
-		put_state(primary, state_len);
-		put_copies(primary, copies, count);
-	}
+	put_copies(primary, &copies);
 	if (err) {
 		/* Then that holds, whatever else has failed. */
 		if (was_answered(primary))

@@ -330,25 +330,6 @@ void kvmft_harvest_hot(struct kvmft_harvest *harvest)
 }
 
 /**
- * kvmft_harvest_is_hot() - is a page only to be read while no vcpu runs?
- * @harvest: the harvest
- * @number: the page
- *
- * Return: whether
- */
-bool kvmft_harvest_is_hot(struct kvmft_harvest *harvest, u64 number)
-{
-	bool is;
-
-	if (!READ_ONCE(harvest->hot.count))
-		return false;
-	mutex_lock(&harvest->lock);
-	is = kvmft_hot_find(&harvest->hot, number);
-	mutex_unlock(&harvest->lock);
-	return is;
-}
-
-/**
  * kvmft_harvest_is_news() - has a page to be sent that was taken?
  * @harvest: the harvest
  * @number: the page
@@ -392,8 +373,11 @@ u64 kvmft_harvest_due(struct kvmft_harvest *harvest)
 	return count;
 }
 
-/* Takes one page; where to look on. */
-static u64 take(struct kvmft_harvest *harvest, bool still, u64 number)
+/*
+ * Takes one page. Whether it is to be sent now: a hot one isn't to be read while vcpus run,
+ * and is due again when they don't.
+ */
+static bool take(struct kvmft_harvest *harvest, bool still, u64 number)
 {
 	lockdep_assert_held(&harvest->lock);
 	if (still)
@@ -401,7 +385,7 @@ static u64 take(struct kvmft_harvest *harvest, bool still, u64 number)
 	kvmft_pageset_del(&harvest->due, number);
 	if (!kvmft_pageset_add(&harvest->pending, number))
 		harvest->repeated++;
-	return number + 1;
+	return still || !kvmft_hot_find(&harvest->hot, number);
 }
 
 /**
@@ -412,7 +396,7 @@ static u64 take(struct kvmft_harvest *harvest, bool still, u64 number)
  * @numbers: result, rising
  * @count: how many at most
  *
- * Return: how many; 0 if none is due from @cursor on
+ * Return: how many; 0 if none is to be sent from @cursor on
  */
 u32 kvmft_harvest_take(struct kvmft_harvest *harvest, bool still, u64 *cursor,
 		       u64 *numbers, u32 count)
@@ -425,8 +409,9 @@ u32 kvmft_harvest_take(struct kvmft_harvest *harvest, bool still, u64 *cursor,
 		number = kvmft_pageset_next(&harvest->due, *cursor);
 		if (number >= harvest->due.size)
 			break;
-		numbers[taken++] = number;
-		*cursor = take(harvest, still, number);
+		*cursor = number + 1;
+		if (take(harvest, still, number))
+			numbers[taken++] = number;
 	}
 	mutex_unlock(&harvest->lock);
 	return taken;
@@ -471,6 +456,7 @@ static u64 drop_hole(struct kvmft_harvest *harvest, u64 begin, u64 end)
 /**
  * kvmft_harvest_take_written() - take pages to send them, if they were ever written
  * @harvest: the harvest
+ * @still: no vcpu runs
  * @cursor: where to look from; moves on
  * @numbers: result, rising
  * @count: how many at most
@@ -478,10 +464,10 @@ static u64 drop_hole(struct kvmft_harvest *harvest, u64 begin, u64 end)
  *
  * What was sent since the last answer is taken in any case: it may have become a hole.
  *
- * Return: how many; 0 if none is due from @cursor on
+ * Return: how many; 0 if none is to be sent from @cursor on
  */
-u32 kvmft_harvest_take_written(struct kvmft_harvest *harvest, u64 *cursor, u64 *numbers,
-			       u32 count, u64 *holes)
+u32 kvmft_harvest_take_written(struct kvmft_harvest *harvest, bool still, u64 *cursor,
+			       u64 *numbers, u32 count, u64 *holes)
 {
 	u64 number, data;
 	u32 taken = 0;
@@ -500,8 +486,9 @@ u32 kvmft_harvest_take_written(struct kvmft_harvest *harvest, u64 *cursor, u64 *
 			continue;
 		}
 		mutex_lock(&harvest->lock);
-		numbers[taken++] = number;
-		*cursor = take(harvest, false, number);
+		*cursor = number + 1;
+		if (take(harvest, still, number))
+			numbers[taken++] = number;
 		mutex_unlock(&harvest->lock);
 	}
 	return taken;

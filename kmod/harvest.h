@@ -71,14 +71,13 @@ void kvmft_harvest_destroy(struct kvmft_harvest *harvest);
 int kvmft_harvest_all(struct kvmft_harvest *harvest);
 int kvmft_harvest_rings(struct kvmft_harvest *harvest);
 void kvmft_harvest_hot(struct kvmft_harvest *harvest);
-bool kvmft_harvest_is_hot(struct kvmft_harvest *harvest, u64 number);
 bool kvmft_harvest_is_news(struct kvmft_harvest *harvest, u64 number, struct page *page,
 			   bool sent);
 u64 kvmft_harvest_due(struct kvmft_harvest *harvest);
 u32 kvmft_harvest_take(struct kvmft_harvest *harvest, bool still, u64 *cursor,
 		       u64 *numbers, u32 count);
-u32 kvmft_harvest_take_written(struct kvmft_harvest *harvest, u64 *cursor, u64 *numbers,
-			       u32 count, u64 *holes);
+u32 kvmft_harvest_take_written(struct kvmft_harvest *harvest, bool still, u64 *cursor,
+			       u64 *numbers, u32 count, u64 *holes);
 void kvmft_harvest_acked(struct kvmft_harvest *harvest);
 void kvmft_harvest_failed(struct kvmft_harvest *harvest);
 void kvmft_harvest_everything(struct kvmft_harvest *harvest);

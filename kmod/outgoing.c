@@ -151,15 +151,15 @@ int kvmft_sender_page(struct kvmft_sender *sender, u64 number, struct page *page
 {
 	u64 offset;
 	u32 region = kvmft_memory_region(&sender->primary->vm.memory, number, &offset);
-	bool sent;
+	bool sent = kvmft_stream_has(sender->stream, region, offset);
 
 	if (page && kvmft_memory_is_zero(page))
 		page = NULL;
 	/* What isn't in a full copy is zero. */
-	if (!page && sender->full && !kvmft_stream_has(sender->stream, region, offset))
+	if (!page && sender->full && !sent)
 		return 0;
-	sent = sender->full || kvmft_stream_has(sender->stream, region, offset);
-	if (!kvmft_harvest_is_news(&sender->primary->harvest, number, page, sent))
+	if (!kvmft_harvest_is_news(&sender->primary->harvest, number, page,
+				   sender->full || sent))
 		return 0;
 	return send_page(sender, region, offset, page);
 }
@@ -323,8 +323,8 @@ int kvmft_sender_due(struct kvmft_sender *sender, bool ahead)
 			return 0;
 		holes = 0;
 		count = sender->full ?
-			kvmft_harvest_take_written(&primary->harvest, &cursor, sender->numbers,
-						   KVMFT_SENDER_BATCH, &holes) :
+			kvmft_harvest_take_written(&primary->harvest, !ahead, &cursor,
+						   sender->numbers, KVMFT_SENDER_BATCH, &holes) :
 			kvmft_harvest_take(&primary->harvest, !ahead, &cursor, sender->numbers,
 					   KVMFT_SENDER_BATCH);
 		note_copied(sender, holes);
@@ -336,12 +336,8 @@ int kvmft_sender_due(struct kvmft_sender *sender, bool ahead)
 
 		err = kvmft_sender_begin(sender);
 		sent = sender->sent;
-		for (i = 0; i < count && !err; i++) {
-			/* It is due again when the guest stands still. */
-			if (ahead && kvmft_harvest_is_hot(&primary->harvest, sender->numbers[i]))
-				continue;
+		for (i = 0; i < count && !err; i++)
 			err = kvmft_sender_page(sender, sender->numbers[i], sender->pages[i]);
-		}
 		err = err ?: kvmft_stream_flush(sender->stream);
 		kvmft_sender_put(sender, count);
 		if (err)

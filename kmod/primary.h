@@ -23,6 +23,19 @@ struct kvmft_copied;
 struct kvmft_sender;
 
 /**
+ * struct kvmft_copies - what a checkpoint needs of a guest that goes on
+ * @pages: Its pages; NULL if nothing is copied.
+ * @count: How many.
+ * @state_len: Bytes of the state, whose pages are gathered in the guest's @state_pages:
+ *	copies, if there are any.
+ */
+struct kvmft_copies {
+	struct kvmft_copied *pages;
+	u32 count;
+	u64 state_len;
+};
+
+/**
  * enum kvmft_checkpoint - how far a checkpoint is
  * @KVMFT_CHECKPOINT_NONE: There is none.
  * @KVMFT_CHECKPOINT_ASKED: The leader's VMM is to write its device state.
@@ -88,10 +101,8 @@ enum kvmft_section_kind {
  * @numbered: @epoch is the one that is being made.
  * @spare: Pages to copy into.
  * @state_pages: Where the pages of a state are gathered.
- * @copies: What a vcpu has copied for the sender, NULL if nothing; also read without the
- *	lock.
- * @copied: How many pages that is.
- * @copied_state: Bytes of the state, whose copies are in @state_pages.
+ * @copies: What a vcpu has copied for the sender; whether that is anything is also read
+ *	without the lock.
  * @uncopied: There wasn't the memory to copy the checkpoint that is being made.
  * @mode: &enum kvmft_vm_mode; from here on all is under the VM's lock.
  * @converge: See &struct kvmft_vm_config.
@@ -152,9 +163,7 @@ struct kvmft_primary {
 	bool numbered;
 	struct kvmft_pool spare;
 	struct page **state_pages;
-	struct kvmft_copied *copies;
-	u32 copied;
-	u64 copied_state;
+	struct kvmft_copies copies;
 	bool uncopied;
 
 	u32 mode;
