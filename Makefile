@@ -143,6 +143,7 @@ $(BUILD)/selftests/kvmft/%: selftests/kvmft/%.c uapi/linux/kvmft.h $(wildcard se
 
 # The module's pure parts in a program; selftests/wire/shim stands for the kernel.
 wire_unit_src := $(wildcard kmod/wire*.c) kmod/stage.c kmod/pool.c kmod/pageset.c kmod/histogram.c \
+		 kmod/pack.c \
 		 selftests/wire/shim/shim.c $(wildcard selftests/wire/*.c)
 
 $(BUILD)/selftests/wire/unit: $(wire_unit_src) uapi/linux/kvmft.h $(wildcard kmod/*.h \
@@ -150,7 +151,7 @@ $(BUILD)/selftests/wire/unit: $(wire_unit_src) uapi/linux/kvmft.h $(wildcard kmo
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(WARN) -Wno-unused-parameter -Wno-missing-field-initializers $(STD) \
 		-fsanitize=address,undefined -fno-sanitize-recover=all \
-		-Iselftests/wire/shim -Iuapi -iquote kmod -o $@ $(wire_unit_src)
+		-Iselftests/wire/shim -Iuapi -iquote kmod -o $@ $(wire_unit_src) -llz4
 
 # A VMM with tiny guests, whose code is assembled along.
 flat_src := $(wildcard selftests/flat/*.c selftests/flat/*.S)

@@ -418,6 +418,7 @@ static int send_rest(struct kvmft_sender *sender, const struct kvmft_copies *cop
 		err = kvmft_sender_reach_end(sender);
 	err = err ?: kvmft_stream_state(stream, sender->primary->state_pages,
 					 copies->state_len);
+	kvmft_sender_count(sender);
 	if (err)
 		return err;
 	kvmft_vm_count(&sender->primary->vm, KVMFT_A_COUNTER_BYTES, copies->state_len);

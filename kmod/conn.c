@@ -441,14 +441,31 @@ int kvmft_conn_send(struct kvmft_conn *conn, struct kvmft_wire_header *header,
 	return err;
 }
 
+/* Some of the bulk that is left, of which the last @copied bytes don't go by reference. */
+static int conn_send_some(struct kvmft_conn *conn, struct msghdr *msg, u32 copied, bool more)
+{
+	size_t left = iov_iter_count(&msg->msg_iter);
+	int err;
+
+	msg->msg_flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
+	if (left <= copied)
+		return sock_sendmsg(conn->sock, msg);
+	if (copied)
+		msg->msg_flags |= MSG_MORE;
+	iov_iter_truncate(&msg->msg_iter, left - copied);
+	err = kvmft_sock_splice_pages(conn->sock, msg);
+	iov_iter_reexpand(&msg->msg_iter, iov_iter_count(&msg->msg_iter) + copied);
+	return err;
+}
+
 /**
  * kvmft_conn_send_pages() - send a frame, and wait for the peer to take it
  * @conn: the connection
  * @header: its header; the sequence is filled in
  * @body: its body
- * @pages: the bulk, which need not be whole pages; none for a frame without
- * @count: entries of @pages
- * @how: by reference, or for comparison as copies
+ * @bulk: the bulk, which need not be whole pages; none for a frame without
+ * @count: entries of @bulk
+ * @referenced: how many bytes of it go by reference; the rest, behind them, is copied
  * @more: another one comes at once, so what doesn't fill a packet waits for it
  *
  * By reference means that the pages are read when they leave this host, and again
@@ -458,10 +475,9 @@ int kvmft_conn_send(struct kvmft_conn *conn, struct kvmft_wire_header *header,
  */
 int kvmft_conn_send_pages(struct kvmft_conn *conn,
 			  struct kvmft_wire_header *header, const u8 *body,
-			  struct bio_vec *pages, u32 count,
-			  enum kvmft_send_how how, bool more)
+			  struct bio_vec *bulk, u32 count, u32 referenced, bool more)
 {
-	struct msghdr msg = { .msg_flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0) };
+	struct msghdr msg = { };
 	int err;
 
 	mutex_lock(&conn->tx_lock);
@@ -470,11 +486,9 @@ int kvmft_conn_send_pages(struct kvmft_conn *conn,
 	if (err || !header->bulk)
 		goto out;
 
-	iov_iter_bvec(&msg.msg_iter, ITER_SOURCE, pages, count, header->bulk);
+	iov_iter_bvec(&msg.msg_iter, ITER_SOURCE, bulk, count, header->bulk);
 	while (iov_iter_count(&msg.msg_iter)) {
-		err = how == KVMFT_SEND_COPIES ?
-			sock_sendmsg(conn->sock, &msg) :
-			kvmft_sock_splice_pages(conn->sock, &msg);
+		err = conn_send_some(conn, &msg, header->bulk - referenced, more);
 		if (err <= 0)
 			break;
 	}

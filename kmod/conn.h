@@ -51,6 +51,7 @@ struct kvmft_tally {
  * @cut: Set once, when the connection isn't wanted any more.
  * @told: Set once, when the peer has said BYE.
  * @vm: Guest of a data connection; set by the handshake.
+ * @features: Of the peer; the same.
  * @verdict_lock: Protects @verdict.
  * @verdict: Why it failed.
  * @tx_lock: Serializes sending.
@@ -71,6 +72,7 @@ struct kvmft_conn {
 	bool cut;
 	bool told;
 	u32 vm;
+	u64 features;
 	spinlock_t verdict_lock;	/* verdict */
 	struct kvmft_verdict verdict;
 
@@ -84,16 +86,6 @@ struct kvmft_conn {
 	u32 in_size;
 	u32 in_have;
 	struct kvmft_wire_header header;
-};
-
-/**
- * enum kvmft_send_how - how kvmft_conn_send_pages() sends
- * @KVMFT_SEND_BY_REFERENCE: Pages aren't copied.
- * @KVMFT_SEND_COPIES: They are.
- */
-enum kvmft_send_how {
-	KVMFT_SEND_BY_REFERENCE,
-	KVMFT_SEND_COPIES,
 };
 
 struct kvmft_conn *kvmft_conn_connect(struct net *net,
@@ -120,8 +112,7 @@ int kvmft_conn_send(struct kvmft_conn *conn, struct kvmft_wire_header *header,
 		    const u8 *body, u8 *copy);
 int kvmft_conn_send_pages(struct kvmft_conn *conn,
 			  struct kvmft_wire_header *header, const u8 *body,
-			  struct bio_vec *pages, u32 count,
-			  enum kvmft_send_how how, bool more);
+			  struct bio_vec *bulk, u32 count, u32 referenced, bool more);
 void kvmft_conn_bye(struct kvmft_conn *conn);
 
 int kvmft_conn_receive(struct kvmft_conn *conn, enum kvmft_wire_phase phase,

@@ -92,3 +92,6 @@ KVMFT_FAULT_POINT(KICK, kick)
 
 /* When pages are wanted to receive into; any error stands for no memory. */
 KVMFT_FAULT_POINT(POOL_GET, pool_get)
+
+/* When a guest's pages are to be compressed. */
+KVMFT_FAULT_POINT(PACK_ALLOC, pack_alloc)

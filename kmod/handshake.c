@@ -137,6 +137,7 @@ static int receive_hello(struct handshake *shake, u8 *copy)
 				       peer->required, init_utsname()->nodename,
 				       KVMFT_FEATURES);
 
+	conn->features = peer->features;
 	memcpy(copy, conn->in, KVMFT_WIRE_HEADER_LEN + KVMFT_WIRE_HELLO_LEN);
 	return 0;
 }

@@ -17,8 +17,8 @@
 
 #define KVMFT_HANDSHAKE_TIMEOUT (2 * HZ)
 
-/* Features that this version has. Encryption and compression are to come. */
-#define KVMFT_FEATURES 0ULL
+/* Features that this version has. Encryption is to come. */
+#define KVMFT_FEATURES KVMFT_WIRE_FEATURE_LZ4
 
 /**
  * struct kvmft_identity - one's own end of a pair

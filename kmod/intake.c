@@ -5,6 +5,7 @@
 #include "compat.h"
 #include "fault.h"
 #include "intake.h"
+#include "pack.h"
 #include "trace.h"
 
 /*
@@ -98,8 +99,11 @@ static int intake_refuse(struct kvmft_intake *intake, struct kvmft_conn *conn,
 	return 0;
 }
 
-/* The frame's bulk into pages of the pool: the reason why not, or an error. */
-static u32 intake_bulk(struct kvmft_intake *intake, struct kvmft_conn *conn,
+/*
+ * The frame's bulk, which makes @staged bytes, into pages of the pool: the reason why not,
+ * or an error.
+ */
+static u32 intake_bulk(struct kvmft_intake *intake, struct kvmft_conn *conn, u32 staged,
 		       int *err)
 {
 	struct kvmft_stage *stage = &intake->stage;
@@ -107,8 +111,7 @@ static u32 intake_bulk(struct kvmft_intake *intake, struct kvmft_conn *conn,
 	u32 count = DIV_ROUND_UP(header->bulk, KVMFT_WIRE_PAGE_SIZE);
 	u32 reason;
 
-	reason = kvmft_stage_check(stage, header->generation, header->epoch,
-				   header->bulk);
+	reason = kvmft_stage_check(stage, header->generation, header->epoch, staged);
 	if (!reason && kvmft_pool_get(&stage->pool, intake->pages, count))
 		reason = kvmft_stage_refuse(stage, KVMFT_REASON_MEMORY);
 	if (reason) {
@@ -120,6 +123,54 @@ static u32 intake_bulk(struct kvmft_intake *intake, struct kvmft_conn *conn,
 	*err = kvmft_conn_receive_pages(conn, intake->pages, header->bulk);
 	if (*err)
 		kvmft_pool_put(&stage->pool, intake->pages, count);
+	return 0;
+}
+
+/* The same in the order of the frame's runs, after those that are as they are. */
+static void sort_pages(struct kvmft_intake *intake, const u8 *body,
+		       const struct kvmft_wire_pages *frame)
+{
+	u32 next_whole = 0, next_packed = frame->whole, count = 0;
+	struct kvmft_wire_run run;
+	u32 i, n;
+
+	for (i = 0; i < frame->runs; i++) {
+		kvmft_wire_get_run(body, i, &run);
+		if (run.flags & KVMFT_WIRE_RUN_ZERO)
+			continue;
+		for (n = 0; n < run.pages; n++)
+			intake->sorted[count++] =
+				intake->pages[run.flags & KVMFT_WIRE_RUN_LZ4 ?
+					      next_packed++ : next_whole++];
+	}
+}
+
+/*
+ * Makes the frame's pages whole that came packed: the reason why they are none. All of them are
+ * in @sorted then.
+ */
+static u32 open_pages(struct kvmft_intake *intake, struct kvmft_conn *conn,
+		      const struct kvmft_wire_pages *frame)
+{
+	u32 whole = frame->whole << KVMFT_WIRE_PAGE_SHIFT;
+	struct kvmft_stage *stage = &intake->stage;
+	u32 len = conn->header.bulk - whole;
+	u32 parts = DIV_ROUND_UP(len, KVMFT_WIRE_PAGE_SIZE);
+	u32 reason = KVMFT_REASON_MEMORY;
+
+	if (!kvmft_pool_get(&stage->pool, intake->sorted, frame->packed))
+		reason = kvmft_pack_open(intake->pages + frame->whole, len, intake->sorted,
+					 frame->packed, intake->room);
+	kvmft_pool_put(&stage->pool, intake->pages + frame->whole, parts);
+	if (reason) {
+		if (reason != KVMFT_REASON_MEMORY)
+			kvmft_pool_put(&stage->pool, intake->sorted, frame->packed);
+		kvmft_pool_put(&stage->pool, intake->pages, frame->whole);
+		return kvmft_stage_refuse(stage, reason);
+	}
+	memcpy(intake->pages + frame->whole, intake->sorted,
+	       frame->packed * sizeof(*intake->pages));
+	sort_pages(intake, kvmft_conn_body(conn), frame);
 	return 0;
 }
 
@@ -155,30 +206,33 @@ static int on_pages(struct kvmft_intake *intake, struct kvmft_conn *conn)
 {
 	const struct kvmft_wire_header *header = &conn->header;
 	struct kvmft_stage *stage = &intake->stage;
+	const u8 *body = kvmft_conn_body(conn);
+	struct page **pages = intake->pages;
 	u8 answer[KVMFT_WIRE_STAGED_LEN];
-	u32 reason, runs;
+	struct kvmft_wire_pages frame;
+	u32 reason, count;
 	int err;
 
-	reason = kvmft_wire_get_pages(kvmft_conn_body(conn), header->body,
-				      header->bulk, &runs);
+	reason = kvmft_wire_get_pages(body, header->body, header->bulk, &frame);
 	if (reason)
 		return kvmft_conn_fail(conn, reason);
 	if (stage->phase == KVMFT_STAGE_REFUSING)
 		return kvmft_conn_discard(conn, header->bulk);
 
-	reason = intake_bulk(intake, conn, &err);
+	count = frame.whole + frame.packed;
+	reason = intake_bulk(intake, conn, count << KVMFT_WIRE_PAGE_SHIFT, &err);
 	if (reason || err)
 		return err;
 
-	if (stage->full)
-		reason = kvmft_stage_place(stage, kvmft_conn_body(conn), runs,
-					   intake->pages,
-					   header->bulk >> KVMFT_WIRE_PAGE_SHIFT,
+	if (frame.packed) {
+		reason = open_pages(intake, conn, &frame);
+		pages = intake->sorted;
+	}
+	if (!reason && stage->full)
+		reason = kvmft_stage_place(stage, body, frame.runs, pages, count,
 					   intake->ops->place, intake);
-	else
-		reason = kvmft_stage_add(stage, kvmft_conn_body(conn), runs,
-					 intake->pages,
-					 header->bulk >> KVMFT_WIRE_PAGE_SHIFT);
+	else if (!reason)
+		reason = kvmft_stage_add(stage, body, frame.runs, pages, count);
 	if (reason)
 		return intake_refuse(intake, conn, reason);
 
@@ -207,7 +261,7 @@ static int on_state(struct kvmft_intake *intake, struct kvmft_conn *conn)
 	if (stage->phase == KVMFT_STAGE_REFUSING)
 		return kvmft_conn_discard(conn, header->bulk);
 
-	reason = intake_bulk(intake, conn, &err);
+	reason = intake_bulk(intake, conn, header->bulk, &err);
 	if (reason || err)
 		return err;
 

@@ -67,7 +67,9 @@ struct kvmft_intake_ops {
  * @channel: The channel.
  * @ops: What the user does.
  * @stage: The thread's own.
- * @pages: What is being received into; the thread's own.
+ * @pages: What is being received into; the thread's own, like what follows.
+ * @sorted: The pages of a frame in the order of its runs, if any were packed.
+ * @room: To open packed ones in.
  * @lock: Protects all that follows.
  * @committed_generation: Of the last epoch that was committed.
  * @committed_epoch: Its number.
@@ -78,7 +80,9 @@ struct kvmft_intake {
 	struct kvmft_channel channel;
 	const struct kvmft_intake_ops *ops;
 	struct kvmft_stage stage;
-	struct page *pages[KVMFT_WIRE_BULK_MAX / KVMFT_WIRE_PAGE_SIZE];
+	struct page *pages[KVMFT_WIRE_DATA_PAGES_MAX];
+	struct page *sorted[KVMFT_WIRE_DATA_PAGES_MAX];
+	u8 room[KVMFT_WIRE_PAGE_SIZE];
 
 	spinlock_t lock;	/* what follows */
 	u64 committed_generation;

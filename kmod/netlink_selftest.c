@@ -9,7 +9,7 @@
 #include "pairs.h"
 #include "selftest.h"
 
-#define FLAGS_MASK (2 * KVMFT_SELFTEST_CUT - 1)
+#define FLAGS_MASK (2 * KVMFT_SELFTEST_PACK - 1)
 
 /* Not const: policies of 6.1 don't take them so. */
 static struct netlink_range_validation pages_range = {

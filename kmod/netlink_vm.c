@@ -60,6 +60,8 @@ const struct nla_policy kvmft_vm_attach_policy[KVMFT_A_VM_MAX + 1] = {
 	[KVMFT_A_VM_FENCE ... KVMFT_A_VM_FENCE_TOKEN] = ANSWER_ONLY,
 	[KVMFT_A_VM_RATE] = { .type = NLA_U64 },
 	[KVMFT_A_VM_EXCHANGE ... KVMFT_A_VM_APPLY] = ANSWER_ONLY,
+	[KVMFT_A_VM_COMPRESS] = NLA_POLICY_RANGE(NLA_U32, KVMFT_VM_COMPRESS_NONE,
+						 KVMFT_VM_COMPRESS_LZ4),
 };
 
 const struct nla_policy kvmft_vm_name_policy[KVMFT_A_VM_MAX + 1] = {
@@ -84,6 +86,8 @@ const struct nla_policy kvmft_vm_set_policy[KVMFT_A_VM_MAX + 1] = {
 	[KVMFT_A_VM_FENCE ... KVMFT_A_VM_FENCE_TOKEN] = ANSWER_ONLY,
 	[KVMFT_A_VM_RATE] = { .type = NLA_U64 },
 	[KVMFT_A_VM_EXCHANGE ... KVMFT_A_VM_APPLY] = ANSWER_ONLY,
+	[KVMFT_A_VM_COMPRESS] = NLA_POLICY_RANGE(NLA_U32, KVMFT_VM_COMPRESS_NONE,
+						 KVMFT_VM_COMPRESS_LZ4),
 };
 
 const struct nla_policy kvmft_vm_answer_policy[KVMFT_A_VM_MAX + 1] = {
@@ -94,6 +98,7 @@ const struct nla_policy kvmft_vm_answer_policy[KVMFT_A_VM_MAX + 1] = {
 	[KVMFT_A_VM_FENCE_TOKEN] = { .type = NLA_U64 },
 	[KVMFT_A_VM_RATE] = NOT_HERE,
 	[KVMFT_A_VM_EXCHANGE ... KVMFT_A_VM_APPLY] = ANSWER_ONLY,
+	[KVMFT_A_VM_COMPRESS] = NOT_HERE,
 };
 
 const struct nla_policy kvmft_vm_force_policy[KVMFT_A_VM_MAX + 1] = {
@@ -280,6 +285,8 @@ static int put_what(struct sk_buff *skb, struct kvmft_vm *vm)
 	    nla_put_u32(skb, KVMFT_A_VM_FENCING, fencing) ||
 	    (progress.exchanging && nla_put_flag(skb, KVMFT_A_VM_EXCHANGE)) ||
 	    (progress.rate && put_u64(skb, KVMFT_A_VM_RATE, progress.rate)) ||
+	    (progress.compress &&
+	     nla_put_u32(skb, KVMFT_A_VM_COMPRESS, progress.compress)) ||
 	    (fence && nla_put_u32(skb, KVMFT_A_VM_FENCE, fence)) ||
 	    (fence && put_u64(skb, KVMFT_A_VM_FENCE_TOKEN, token)) ||
 	    nla_put_u32(skb, KVMFT_A_VM_PID, vm->pid) ||
@@ -362,7 +369,7 @@ out:
 	return err;
 }
 
-/* What it does when the other one is lost. */
+/* What it does when the other one is lost, and what only one of the two does. */
 static int read_policies(struct genl_info *info, struct kvmft_vm_config *config)
 {
 	bool standby = config->role == KVMFT_VM_STANDBY;
@@ -371,12 +378,15 @@ static int read_policies(struct genl_info *info, struct kvmft_vm_config *config)
 	config->promote = KVMFT_VM_AUTO;
 	config->loss = KVMFT_VM_LOSS_HOLD;
 	config->fencing = KVMFT_VM_FENCING_NONE;
+	config->compress = KVMFT_VM_COMPRESS_NONE;
 	if (attrs[KVMFT_A_VM_PROMOTE])
 		config->promote = nla_get_u32(attrs[KVMFT_A_VM_PROMOTE]);
 	if (attrs[KVMFT_A_VM_LOSS])
 		config->loss = nla_get_u32(attrs[KVMFT_A_VM_LOSS]);
 	if (attrs[KVMFT_A_VM_FENCING])
 		config->fencing = nla_get_u32(attrs[KVMFT_A_VM_FENCING]);
+	if (attrs[KVMFT_A_VM_COMPRESS])
+		config->compress = nla_get_u32(attrs[KVMFT_A_VM_COMPRESS]);
 	if (attrs[KVMFT_A_VM_PROMOTE] && !standby) {
 		NL_SET_ERR_MSG_ATTR(info->extack, attrs[KVMFT_A_VM_PROMOTE],
 				    "only a standby is promoted; leave it out, or say it on the other host");
@@ -390,6 +400,11 @@ static int read_policies(struct genl_info *info, struct kvmft_vm_config *config)
 	if (config->rate && standby) {
 		NL_SET_ERR_MSG_ATTR(info->extack, attrs[KVMFT_A_VM_RATE],
 				    "only a primary sends a copy; leave it out, or say it on the other host");
+		return -EINVAL;
+	}
+	if (attrs[KVMFT_A_VM_COMPRESS] && standby) {
+		NL_SET_ERR_MSG_ATTR(info->extack, attrs[KVMFT_A_VM_COMPRESS],
+				    "only a primary sends pages; leave it out, or say it on the other host");
 		return -EINVAL;
 	}
 	if (config->loss == KVMFT_VM_LOSS_SOLO &&
@@ -492,6 +507,7 @@ int kvmft_vm_set_doit(struct sk_buff *skb, struct genl_info *info)
 	struct nlattr *promote = info->attrs[KVMFT_A_VM_PROMOTE];
 	struct nlattr *loss = info->attrs[KVMFT_A_VM_LOSS];
 	struct nlattr *fencing = info->attrs[KVMFT_A_VM_FENCING];
+	struct nlattr *compress = info->attrs[KVMFT_A_VM_COMPRESS];
 	struct nlattr *limit = info->attrs[KVMFT_A_VM_RATE];
 	u64 rate = limit ? nla_get_u64(limit) : 0;
 	struct kvmft_vm_changes changes = {
@@ -501,6 +517,7 @@ int kvmft_vm_set_doit(struct sk_buff *skb, struct genl_info *info)
 		.loss = loss ? nla_get_u32(loss) : 0,
 		.fencing = fencing ? nla_get_u32(fencing) : 0,
 		.rate = limit ? &rate : NULL,
+		.compress = compress ? nla_get_u32(compress) : 0,
 	};
 	struct kvmft_vm *vm;
 	int err;
@@ -511,7 +528,7 @@ int kvmft_vm_set_doit(struct sk_buff *skb, struct genl_info *info)
 	err = vm->ops->set(vm, &changes);
 	if (err == -EOPNOTSUPP)
 		NL_SET_ERR_MSG(info->extack,
-			       "mode, convergence, rate and loss are the primary's, how it is promoted is the standby's; ask the other host");
+			       "mode, convergence, rate, loss and compression are the primary's, how it is promoted is the standby's; ask the other host");
 	else if (err == -EPERM)
 		NL_SET_ERR_MSG(info->extack,
 			       "going on alone takes a fence; with 'loss solo' goes 'fencing required'");

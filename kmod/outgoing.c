@@ -128,14 +128,14 @@ void kvmft_sender_put(struct kvmft_sender *sender, u32 count)
 
 static int send_page(struct kvmft_sender *sender, u32 region, u64 offset, struct page *page)
 {
-	struct kvmft_vm *vm = &sender->primary->vm;
+	struct kvmft_primary *primary = sender->primary;
 
 	sender->sent++;
-	kvmft_vm_count(vm, KVMFT_A_COUNTER_PAGES_SENT, 1);
+	kvmft_vm_count(&primary->vm, KVMFT_A_COUNTER_PAGES_SENT, 1);
 	if (!page)
-		kvmft_vm_count(vm, KVMFT_A_COUNTER_PAGES_ZERO, 1);
-	else
-		kvmft_vm_count(vm, KVMFT_A_COUNTER_BYTES, PAGE_SIZE);
+		kvmft_vm_count(&primary->vm, KVMFT_A_COUNTER_PAGES_ZERO, 1);
+	kvmft_stream_compress(sender->stream,
+			      READ_ONCE(primary->compress) == KVMFT_VM_COMPRESS_LZ4);
 	return kvmft_stream_page(sender->stream, region, offset, page);
 }
 
@@ -162,6 +162,25 @@ int kvmft_sender_page(struct kvmft_sender *sender, u64 number, struct page *page
 				   sender->full || sent))
 		return 0;
 	return send_page(sender, region, offset, page);
+}
+
+/**
+ * kvmft_sender_count() - count what pages took that have left
+ * @sender: the sender
+ *
+ * Return: how many of them, since this was called last, were packed
+ */
+u64 kvmft_sender_count(struct kvmft_sender *sender)
+{
+	struct kvmft_stream *stream = sender->stream;
+	struct kvmft_vm *vm = &sender->primary->vm;
+	u64 packed = stream->packed_pages - sender->packed;
+
+	kvmft_vm_count(vm, KVMFT_A_COUNTER_BYTES, stream->page_bytes - sender->bytes);
+	kvmft_vm_count(vm, KVMFT_A_COUNTER_PAGES_PACKED, packed);
+	sender->bytes = stream->page_bytes;
+	sender->packed = stream->packed_pages;
+	return packed;
 }
 
 /* What takes no memory shall take none for being read. */
@@ -273,18 +292,18 @@ static bool is_awaited(struct kvmft_sender *sender, u64 rate)
 	       READ_ONCE(sender->primary->rate) != rate;
 }
 
-/* So many pages of a full copy have left: others use the link, too. */
-static void keep_rate(struct kvmft_sender *sender, u64 pages)
+/* So many bytes of a full copy have left: others use the link, too. */
+static void keep_rate(struct kvmft_sender *sender, u64 bytes)
 {
 	struct kvmft_primary *primary = sender->primary;
 	u64 rate = READ_ONCE(primary->rate);
 	u64 now = ktime_get_ns();
 
-	if (!rate || !pages)
+	if (!rate || !bytes)
 		return;
 	/* What wasn't used isn't saved up for long. */
 	sender->paced = max(sender->paced, now - min(now, RATE_CREDIT)) +
-			div64_u64((pages << PAGE_SHIFT) * NSEC_PER_SEC, rate);
+			div64_u64(bytes * NSEC_PER_SEC, rate);
 	/* Nobody wakes it for another rate. */
 	for (; sender->paced > now && !is_awaited(sender, rate); now = ktime_get_ns())
 		wait_event_interruptible_timeout(primary->channel.wait,
@@ -308,8 +327,8 @@ static void keep_rate(struct kvmft_sender *sender, u64 pages)
 int kvmft_sender_due(struct kvmft_sender *sender, bool ahead)
 {
 	struct kvmft_primary *primary = sender->primary;
-	u64 cursor = 0, holes, sent;
-	u32 count, i;
+	u64 cursor = 0, holes, sent, packed, bytes;
+	u32 count, batch, i;
 	int err = 0;
 
 	/* The VMM may have mapped something else there since. */
@@ -321,12 +340,15 @@ int kvmft_sender_due(struct kvmft_sender *sender, bool ahead)
 		/* What a standing guest waits for comes first. */
 		if (ahead && READ_ONCE(primary->checkpoint) == KVMFT_CHECKPOINT_READY)
 			return 0;
+		/* To pack them takes a while, for which it may have to wait. */
+		batch = ahead && sender->stream->pack ? KVMFT_SENDER_BATCH / 4 :
+							KVMFT_SENDER_BATCH;
 		holes = 0;
 		count = sender->full ?
 			kvmft_harvest_take_written(&primary->harvest, !ahead, &cursor,
-						   sender->numbers, KVMFT_SENDER_BATCH, &holes) :
+						   sender->numbers, batch, &holes) :
 			kvmft_harvest_take(&primary->harvest, !ahead, &cursor, sender->numbers,
-					   KVMFT_SENDER_BATCH);
+					   batch);
 		note_copied(sender, holes);
 		if (!count)
 			return 0;
@@ -336,10 +358,12 @@ int kvmft_sender_due(struct kvmft_sender *sender, bool ahead)
 
 		err = kvmft_sender_begin(sender);
 		sent = sender->sent;
+		bytes = sender->bytes;
 		for (i = 0; i < count && !err; i++)
 			err = kvmft_sender_page(sender, sender->numbers[i], sender->pages[i]);
 		err = err ?: kvmft_stream_flush(sender->stream);
 		kvmft_sender_put(sender, count);
+		packed = kvmft_sender_count(sender);
 		if (err)
 			return err;
 
@@ -349,10 +373,10 @@ int kvmft_sender_due(struct kvmft_sender *sender, bool ahead)
 		if (sender->stream->how == KVMFT_SEND_BY_REFERENCE)
 			sender->by_reference = true;
 		else
-			kvmft_vm_count(&primary->vm, KVMFT_A_COUNTER_PAGES_COPIED, sent);
+			kvmft_vm_count(&primary->vm, KVMFT_A_COUNTER_PAGES_COPIED, sent - packed);
 		note_copied(sender, count);
 		if (ahead && sender->full)
-			keep_rate(sender, sent);
+			keep_rate(sender, sender->bytes - bytes);
 		cond_resched();
 	}
 }
@@ -382,6 +406,7 @@ int kvmft_sender_reach_end(struct kvmft_sender *sender)
 	err = kvmft_sender_begin(sender) ?:
 	      send_page(sender, region, offset, sender->pages[0]) ?:
 	      kvmft_stream_settle(sender->stream);
+	kvmft_sender_count(sender);
 	kvmft_sender_put(sender, 1);
 	sender->by_reference = true;
 	return err;

@@ -31,6 +31,8 @@ struct kvmft_primary;
  * @by_reference: Pages of it went by reference, so the guest must not go on before it
  *	is committed.
  * @sent: Pages that were sent, ever.
+ * @bytes: Bytes that the stream's pages took, as far as they are counted.
+ * @packed: Those pages that were packed, the same.
  * @refusals: Epochs in a row that were refused.
  * @decided: What it was of the primary when this began.
  * @pause: jiffies between two looks for what changed.
@@ -45,6 +47,8 @@ struct kvmft_sender {
 	bool begun;
 	bool by_reference;
 	u64 sent;
+	u64 bytes;
+	u64 packed;
 	u32 refusals;
 	u32 decided;
 	unsigned long pause;
@@ -59,6 +63,7 @@ void kvmft_sender_enter(struct kvmft_sender *sender, u32 state,
 u64 kvmft_sender_number(struct kvmft_sender *sender);
 int kvmft_sender_begin(struct kvmft_sender *sender);
 int kvmft_sender_page(struct kvmft_sender *sender, u64 number, struct page *page);
+u64 kvmft_sender_count(struct kvmft_sender *sender);
 int kvmft_sender_get(struct kvmft_sender *sender, u32 count);
 void kvmft_sender_put(struct kvmft_sender *sender, u32 count);
 int kvmft_sender_due(struct kvmft_sender *sender, bool ahead);

@@ -407,6 +407,7 @@ static void primary_progress(struct kvmft_vm *vm, struct kvmft_vm_progress *prog
 	spin_lock(&vm->lock);
 	progress->mode = primary->mode;
 	progress->rate = primary->rate;
+	progress->compress = primary->compress;
 	progress->exchanging = primary->exchange != KVMFT_EXCHANGE_NONE;
 	progress->generation = primary->generation;
 	progress->epoch = primary->epoch;
@@ -444,6 +445,8 @@ static int primary_set(struct kvmft_vm *vm, const struct kvmft_vm_changes *chang
 		WRITE_ONCE(primary->mode, changes->mode);
 	if (changes->rate)
 		WRITE_ONCE(primary->rate, *changes->rate);
+	if (changes->compress)
+		WRITE_ONCE(primary->compress, changes->compress);
 	if (changes->converge)
 		WRITE_ONCE(primary->converge, true);
 	spin_unlock(&vm->lock);
@@ -678,6 +681,7 @@ struct kvmft_vm *kvmft_primary_attach(struct kvmft_pair *pair,
 	primary->mode = config->mode;
 	primary->loss = config->loss;
 	primary->rate = config->rate;
+	primary->compress = config->compress;
 	primary->converge = config->converge;
 	primary->generation = max_t(u64, vm->vmm->generation, 1);
 	primary->solo = vm->state == KVMFT_VM_SOLO;

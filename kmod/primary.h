@@ -107,6 +107,7 @@ enum kvmft_section_kind {
  * @mode: &enum kvmft_vm_mode; from here on all is under the VM's lock.
  * @converge: See &struct kvmft_vm_config.
  * @rate: See &struct kvmft_vm_config.
+ * @compress: &enum kvmft_vm_compress.
  * @checkpoint: See there.
  * @flying: It is copied and not done.
  * @full_ring: A ring was full, so much has changed; without the lock.
@@ -169,6 +170,7 @@ struct kvmft_primary {
 	u32 mode;
 	bool converge;
 	u64 rate;
+	u32 compress;
 	enum kvmft_checkpoint checkpoint;
 	bool flying;
 	bool full_ring;

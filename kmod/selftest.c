@@ -19,6 +19,7 @@
 #define STATE_BASE BIT_ULL(47)
 #define REGION_SHIFT 40
 #define ZERO_CRC 0x98f94189U
+#define PAGE_WORDS ((int)(KVMFT_WIRE_PAGE_SIZE / sizeof(u64)))
 
 static bool selftest;
 module_param(selftest, bool, 0400);
@@ -103,17 +104,26 @@ static struct sink *to_sink(struct kvmft_channel *channel)
 	return container_of(channel, struct sink, intake.channel);
 }
 
-static void fill(struct page *page, u64 seed, u64 epoch, u64 at)
+/* The first so many words of it have nothing in common, the others are all the same. */
+static void fill(struct page *page, u64 seed, u64 epoch, u64 at, int words)
 {
 	u64 *word = page_address(page);
 	u64 base = seed + (epoch << 48) + at;
 	int i;
 
-	for (i = 0; i < KVMFT_WIRE_PAGE_SIZE / sizeof(*word); i++) {
+	for (i = 0; i < words; i++) {
 		u64 value = (base + i * sizeof(*word)) * 0x9e3779b97f4a7c15ULL;
 
 		word[i] = value ^ value >> 29;
 	}
+	for (; i < PAGE_WORDS; i++)
+		word[i] = word[0];
+}
+
+/* Of those that are to be packed, two of three get smaller. */
+static int words_of(const struct kvmft_selftest_order *order, u32 page)
+{
+	return order->flags & KVMFT_SELFTEST_PACK ? PAGE_WORDS >> page % 3 * 3 : PAGE_WORDS;
 }
 
 static void free_pages_of(struct page **pages, u32 count)
@@ -162,7 +172,7 @@ static int send_pages(struct synth *synth, u64 seed, u64 epoch)
 	int err;
 
 	for (i = 0; i < order->pages; i++) {
-		fill(synth->pages[i], seed, epoch, offset_of(order, i));
+		fill(synth->pages[i], seed, epoch, offset_of(order, i), words_of(order, i));
 		cond_resched();
 	}
 
@@ -212,6 +222,7 @@ static int send_epoch(struct synth *synth, u64 epoch)
 	u32 i;
 
 	kvmft_stream_reset(stream, GENERATION, epoch);
+	kvmft_stream_compress(stream, order->flags & KVMFT_SELFTEST_PACK);
 	if (!(order->flags & KVMFT_SELFTEST_NO_BEGIN)) {
 		err = kvmft_stream_begin(stream, 0);
 		synth->open = true;
@@ -223,7 +234,7 @@ static int send_epoch(struct synth *synth, u64 epoch)
 	if (!err && order->state) {
 		for (i = 0; i < state_pages(order); i++)
 			fill(synth->state[i], order->seed, epoch,
-			     STATE_BASE + ((u64)i << KVMFT_WIRE_PAGE_SHIFT));
+			     STATE_BASE + ((u64)i << KVMFT_WIRE_PAGE_SHIFT), PAGE_WORDS);
 		err = kvmft_stream_state(stream, synth->state, order->state);
 	}
 	if (err)

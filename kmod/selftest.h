@@ -9,7 +9,9 @@
  *
  *	w = (seed + epoch * 2^48 + x) * 0x9e3779b97f4a7c15, then w ^ (w >> 29)
  *
- * modulo 2^64; the state's words are the same with x from 2^47 on.
+ * modulo 2^64; the state's words are the same with x from 2^47 on. With KVMFT_SELFTEST_PACK
+ * that is so of the first 512, 64 and 8 words of the pages in turn, and the others are as
+ * their page's first.
  */
 #ifndef _KVMFT_SELFTEST_H
 #define _KVMFT_SELFTEST_H

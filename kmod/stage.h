@@ -12,7 +12,7 @@
  * KVMFT_STAGE_LEAF bytes of bookkeeping for each aligned block of 64 pages that it
  * touches. A full copy isn't staged: its pages are at their place already, only their
  * sums are kept here, and the ceiling doesn't count them. What is being received while
- * an epoch is below the ceiling, one frame at most, comes on top of it.
+ * an epoch is below the ceiling, one frame at most, twice if it is packed, comes on top of it.
  */
 #ifndef _KVMFT_STAGE_H
 #define _KVMFT_STAGE_H

@@ -358,7 +358,8 @@ static int standby_set(struct kvmft_vm *vm, const struct kvmft_vm_changes *chang
 {
 	struct kvmft_standby *standby = kvmft_standby_of(vm);
 
-	if (changes->mode || changes->converge || changes->loss || changes->rate)
+	if (changes->mode || changes->converge || changes->loss || changes->rate ||
+	    changes->compress)
 		return -EOPNOTSUPP;
 	spin_lock(&vm->lock);
 	vm->fencing = changes->fencing ?: vm->fencing;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/crc32c.h>
+#include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/timekeeping.h>
+#include <linux/vmalloc.h>
 
 #include "compat.h"
 #include "fault.h"
@@ -17,6 +19,9 @@
  */
 #define ACK_TIMEOUT (30 * HZ)
 #define LOOK_INTERVAL (HZ / 10)
+
+/* Without memory to pack pages it is tried again after this. */
+#define PACK_PAUSE HZ
 
 /* Values in the list of what was sent: a CRC32C, or that the page was zero. */
 #define SENT_ZERO BIT(32)
@@ -42,6 +47,7 @@ struct kvmft_stream *kvmft_stream_alloc(struct kvmft_channel *channel,
 		return NULL;
 	stream->channel = channel;
 	stream->conn = conn;
+	stream->pack_again = jiffies;
 	xa_init(&stream->sent);
 	return stream;
 }
@@ -54,8 +60,34 @@ void kvmft_stream_free(struct kvmft_stream *stream)
 {
 	if (!stream)
 		return;
+	kvmft_pack_free(stream->pack);
 	xa_destroy(&stream->sent);
 	kvfree(stream);
+}
+
+/**
+ * kvmft_stream_compress() - make pages smaller from now on, or don't
+ * @stream: the stream
+ * @wanted: whether
+ *
+ * Without the memory for that, for a while, or if the other end can't make them whole
+ * again, they go as they are.
+ */
+void kvmft_stream_compress(struct kvmft_stream *stream, bool wanted)
+{
+	wanted &= !!(stream->conn->features & KVMFT_WIRE_FEATURE_LZ4);
+	if (wanted == !!stream->pack || stream->packed)
+		return;
+	if (wanted) {
+		if (time_before(jiffies, stream->pack_again))
+			return;
+		stream->pack = kvmft_pack_alloc();
+		if (!stream->pack)
+			stream->pack_again = jiffies + PACK_PAUSE;
+	} else {
+		kvmft_pack_free(stream->pack);
+		stream->pack = NULL;
+	}
 }
 
 /* The connection has failed, and the epoch with it. */
@@ -81,21 +113,23 @@ static int stream_check(struct kvmft_stream *stream)
 	return -ECANCELED;
 }
 
+/* The first @bulk_len bytes of the stream's bulk; @copied more of them as copies. */
 static int stream_send_bulk(struct kvmft_stream *stream, u8 type, u8 flags, const u8 *body,
-			    u32 len, struct bio_vec *bulk, u32 count, u32 bulk_len, bool more)
+			    u32 len, u32 count, u32 bulk_len, u32 copied, bool more)
 {
+	u32 referenced = stream->how == KVMFT_SEND_COPIES ? 0 : bulk_len;
 	struct kvmft_wire_header header = {
 		.type = type,
 		.flags = flags,
 		.body = len,
-		.bulk = bulk_len,
+		.bulk = bulk_len + copied,
 		.vm = stream->conn->vm,
 		.generation = stream->generation,
 		.epoch = stream->epoch,
 	};
 
-	if (kvmft_conn_send_pages(stream->conn, &header, body, bulk, count,
-				  stream->how, more))
+	if (kvmft_conn_send_pages(stream->conn, &header, body, stream->bulk, count,
+				  referenced, more))
 		return stream_break(stream);
 	stream->sequence = header.sequence;
 	return 0;
@@ -104,7 +138,14 @@ static int stream_send_bulk(struct kvmft_stream *stream, u8 type, u8 flags, cons
 static int stream_send(struct kvmft_stream *stream, u8 type, const u8 *body, u32 len,
 		       bool more)
 {
-	return stream_send_bulk(stream, type, 0, body, len, NULL, 0, 0, more);
+	return stream_send_bulk(stream, type, 0, body, len, 0, 0, 0, more);
+}
+
+static void empty_pack(struct kvmft_stream *stream)
+{
+	stream->packed = 0;
+	if (stream->pack)
+		kvmft_pack_empty(stream->pack);
 }
 
 /**
@@ -128,6 +169,7 @@ void kvmft_stream_reset(struct kvmft_stream *stream, u64 generation, u64 epoch)
 	stream->runs = 0;
 	stream->batch = 0;
 	stream->frame_pages = 0;
+	empty_pack(stream);
 }
 
 /**
@@ -204,12 +246,25 @@ static int stream_count(struct kvmft_stream *stream, u32 region, u64 offset,
 	return 0;
 }
 
+/* Adds what is in a page to the frame's bulk; the flags of its run. */
+static u16 put_page_data(struct kvmft_stream *stream, struct page *page)
+{
+	if (!page)
+		return KVMFT_WIRE_RUN_ZERO;
+	if (stream->pack && kvmft_pack_add(stream->pack, page_address(page))) {
+		stream->packed++;
+		return KVMFT_WIRE_RUN_LZ4;
+	}
+	bvec_set_page(&stream->bulk[stream->batch++], page, KVMFT_WIRE_PAGE_SIZE, 0);
+	return 0;
+}
+
 /* Adds a page to the last run of the frame, or begins another one. */
 static void stream_gather(struct kvmft_stream *stream, u32 region, u64 offset,
 			  struct page *page)
 {
 	struct kvmft_wire_run *last = &stream->last;
-	u16 flags = page ? 0 : KVMFT_WIRE_RUN_ZERO;
+	u16 flags = put_page_data(stream, page);
 	u64 end = last->offset + ((u64)last->pages << KVMFT_WIRE_PAGE_SHIFT);
 
 	if (stream->runs && last->region == region && last->flags == flags &&
@@ -225,9 +280,6 @@ static void stream_gather(struct kvmft_stream *stream, u32 region, u64 offset,
 		stream->runs++;
 	}
 	kvmft_wire_put_run(stream->body, stream->runs - 1, last);
-	if (page)
-		bvec_set_page(&stream->bulk[stream->batch++], page,
-			      KVMFT_WIRE_PAGE_SIZE, 0);
 	stream->frame_pages++;
 }
 
@@ -251,7 +303,7 @@ int kvmft_stream_page(struct kvmft_stream *stream, u32 region, u64 offset,
 	/* Nobody may ever do this: it is what the tests must notice. */
 	if (kvmft_fault(KVMFT_FAULT_DROP_PAGE))
 		return 0;
-	if (stream->batch == KVMFT_STREAM_BATCH ||
+	if (stream->batch + stream->packed == KVMFT_STREAM_BATCH ||
 	    stream->runs == KVMFT_WIRE_RUNS_MAX ||
 	    stream->frame_pages == KVMFT_WIRE_FRAME_PAGES_MAX) {
 		err = kvmft_stream_flush(stream);
@@ -266,9 +318,21 @@ int kvmft_stream_page(struct kvmft_stream *stream, u32 region, u64 offset,
 	return 0;
 }
 
+/* What is packed comes last; all parts of the bulk are the result. */
+static u32 list_packed(struct kvmft_stream *stream, u32 len)
+{
+	u32 count = stream->batch;
+	u32 at;
+
+	for (at = 0; at < len; at += KVMFT_WIRE_PAGE_SIZE)
+		bvec_set_page(&stream->bulk[count++], vmalloc_to_page(stream->pack->data + at),
+			      min(len - at, KVMFT_WIRE_PAGE_SIZE), 0);
+	return count;
+}
+
 static int stream_flush(struct kvmft_stream *stream, u8 flags)
 {
-	u32 len, batch = stream->batch;
+	u32 len, whole, packed, count;
 	int err;
 
 	err = stream_check(stream);
@@ -276,11 +340,17 @@ static int stream_flush(struct kvmft_stream *stream, u8 flags)
 		return err;
 
 	len = kvmft_wire_put_pages(stream->body, stream->runs);
+	whole = stream->batch << KVMFT_WIRE_PAGE_SHIFT;
+	packed = stream->packed ? stream->pack->len : 0;
+	count = list_packed(stream, packed);
+	stream->packed_pages += stream->packed;
+	stream->page_bytes += whole + packed;
 	stream->runs = 0;
 	stream->batch = 0;
 	stream->frame_pages = 0;
-	err = stream_send_bulk(stream, KVMFT_WIRE_PAGES, flags, stream->body, len, stream->bulk,
-			       batch, batch << KVMFT_WIRE_PAGE_SHIFT, stream->ending && !flags);
+	err = stream_send_bulk(stream, KVMFT_WIRE_PAGES, flags, stream->body, len, count,
+			       whole, packed, stream->ending && !flags);
+	empty_pack(stream);
 	cond_resched();
 	return err;
 }
@@ -328,7 +398,7 @@ int kvmft_stream_state(struct kvmft_stream *stream, struct page **pages, u64 len
 		kvmft_wire_put_state(body, &state);
 		err = stream_check(stream) ?:
 		      stream_send_bulk(stream, KVMFT_WIRE_STATE, 0, body, sizeof(body),
-				       stream->bulk, count, piece, true);
+				       count, piece, 0, true);
 		state.offset += piece;
 	}
 	stream->state_bytes = state.offset;

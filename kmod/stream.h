@@ -17,10 +17,21 @@
 
 #include "channel.h"
 #include "conn.h"
+#include "pack.h"
 #include "reason.h"
 #include "wire.h"
 
-#define KVMFT_STREAM_BATCH (KVMFT_WIRE_BULK_MAX / KVMFT_WIRE_PAGE_SIZE)
+#define KVMFT_STREAM_BATCH KVMFT_WIRE_DATA_PAGES_MAX
+
+/**
+ * enum kvmft_send_how - how a stream sends pages that aren't packed
+ * @KVMFT_SEND_BY_REFERENCE: They aren't copied.
+ * @KVMFT_SEND_COPIES: They are.
+ */
+enum kvmft_send_how {
+	KVMFT_SEND_BY_REFERENCE,
+	KVMFT_SEND_COPIES,
+};
 
 /**
  * struct kvmft_stream - epochs on one data connection
@@ -47,6 +58,11 @@
  * @bulk: The pages themselves.
  * @body: Its body.
  * @sequence: Number of the frame that was sent last.
+ * @pack: Makes pages smaller; NULL if that isn't wanted.
+ * @pack_again: jiffies from when on it is worth trying to have one.
+ * @packed: Pages of the frame that are in there.
+ * @packed_pages: Pages that were ever sent so.
+ * @page_bytes: Bytes that pages ever took.
  */
 struct kvmft_stream {
 	struct kvmft_channel *channel;
@@ -69,14 +85,22 @@ struct kvmft_stream {
 	u32 batch;
 	struct kvmft_wire_run last;
 	u32 frame_pages;
-	struct bio_vec bulk[KVMFT_STREAM_BATCH];
+	/* What is packed needs at most one more than there would be pages. */
+	struct bio_vec bulk[KVMFT_STREAM_BATCH + 1];
 	u8 body[KVMFT_WIRE_PAGES_HEAD + KVMFT_WIRE_RUNS_MAX * KVMFT_WIRE_RUN_LEN];
 	u64 sequence;
+
+	struct kvmft_pack *pack;
+	unsigned long pack_again;
+	u32 packed;
+	u64 packed_pages;
+	u64 page_bytes;
 };
 
 struct kvmft_stream *kvmft_stream_alloc(struct kvmft_channel *channel,
 					struct kvmft_conn *conn);
 void kvmft_stream_free(struct kvmft_stream *stream);
+void kvmft_stream_compress(struct kvmft_stream *stream, bool wanted);
 
 void kvmft_stream_reset(struct kvmft_stream *stream, u64 generation, u64 epoch);
 int kvmft_stream_begin(struct kvmft_stream *stream, u32 flags);

@@ -273,6 +273,7 @@ COUNTER_ATTR(pages_ahead, KVMFT_A_COUNTER_PAGES_AHEAD);
 COUNTER_ATTR(pages_sent, KVMFT_A_COUNTER_PAGES_SENT);
 COUNTER_ATTR(pages_zero, KVMFT_A_COUNTER_PAGES_ZERO);
 COUNTER_ATTR(pages_copied, KVMFT_A_COUNTER_PAGES_COPIED);
+COUNTER_ATTR(pages_packed, KVMFT_A_COUNTER_PAGES_PACKED);
 COUNTER_ATTR(bytes, KVMFT_A_COUNTER_BYTES);
 COUNTER_ATTR(kicks, KVMFT_A_COUNTER_KICKS);
 COUNTER_ATTR(parked_last_ns, KVMFT_A_COUNTER_PARKED_LAST);
@@ -298,6 +299,7 @@ static struct attribute *counter_attrs[] = {
 	&counter_pages_sent.attr.attr,
 	&counter_pages_zero.attr.attr,
 	&counter_pages_copied.attr.attr,
+	&counter_pages_packed.attr.attr,
 	&counter_bytes.attr.attr,
 	&counter_kicks.attr.attr,
 	&counter_parked_last_ns.attr.attr,

@@ -61,6 +61,7 @@ struct kvmft_vm_times {
  * @promote: &enum kvmft_vm_promote; 0 if it has none.
  * @loss: &enum kvmft_vm_loss; 0 if it has none.
  * @rate: See &struct kvmft_vm_config.
+ * @compress: &enum kvmft_vm_compress; 0 if it has none.
  * @exchanging: It is to be handed over, or to be taken.
  * @tracking: &enum kvmft_vm_tracking.
  * @generation: Rises with each promotion.
@@ -76,6 +77,7 @@ struct kvmft_vm_progress {
 	u32 promote;
 	u32 loss;
 	u64 rate;
+	u32 compress;
 	bool exchanging;
 	u32 tracking;
 	u64 generation;
@@ -95,6 +97,7 @@ struct kvmft_vm_progress {
  * @loss: &enum kvmft_vm_loss, of a primary; the same.
  * @fencing: &enum kvmft_vm_fencing; the same.
  * @rate: See &struct kvmft_vm_config; NULL to leave it as it is.
+ * @compress: &enum kvmft_vm_compress, of a primary; 0 to leave it as it is.
  */
 struct kvmft_vm_changes {
 	u32 mode;
@@ -103,6 +106,7 @@ struct kvmft_vm_changes {
 	u32 loss;
 	u32 fencing;
 	const u64 *rate;
+	u32 compress;
 };
 
 /**
@@ -156,6 +160,7 @@ typedef void (*kvmft_vm_succeed_fn)(struct kvmft_vm *vm, u32 mode);
  * @loss: &enum kvmft_vm_loss, of a primary.
  * @fencing: &enum kvmft_vm_fencing.
  * @rate: Bytes that a primary's full copy may send in a second; 0 for no limit.
+ * @compress: &enum kvmft_vm_compress, of a primary.
  * @ceiling: Bytes that a standby may stage.
  * @pid: The VMM's process, or 0.
  * @vm_file: The VM.
@@ -174,6 +179,7 @@ struct kvmft_vm_config {
 	u32 loss;
 	u32 fencing;
 	u64 rate;
+	u32 compress;
 	u64 ceiling;
 	u32 pid;
 	struct file *vm_file;

@@ -252,6 +252,7 @@ static void succeed(struct kvmft_vm *old, u32 mode)
 {
 	struct kvmft_vm_config config = {
 		.role = KVMFT_VM_PRIMARY, .mode = mode, .loss = KVMFT_VM_LOSS_HOLD,
+		.compress = KVMFT_VM_COMPRESS_NONE,
 	};
 	struct kvmft_verdict verdict = { 0 };
 	struct kvmft_vm *vm;

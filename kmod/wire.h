@@ -42,6 +42,7 @@
 #define KVMFT_WIRE_BEGIN_LEN	16
 #define KVMFT_WIRE_PAGES_HEAD	8
 #define KVMFT_WIRE_RUN_LEN	16
+#define KVMFT_WIRE_PACKED_HEAD	2
 #define KVMFT_WIRE_STAGED_LEN	8
 #define KVMFT_WIRE_STATE_LEN	16
 #define KVMFT_WIRE_COMMIT_LEN	48
@@ -61,6 +62,7 @@
 #define KVMFT_WIRE_LAYOUT_MAX	1024U
 #define KVMFT_WIRE_RUNS_MAX	256U
 #define KVMFT_WIRE_FRAME_PAGES_MAX 65536U	/* zero ones included */
+#define KVMFT_WIRE_DATA_PAGES_MAX (KVMFT_WIRE_BULK_MAX / KVMFT_WIRE_PAGE_SIZE)
 #define KVMFT_WIRE_REGION_MAX	1023U
 #define KVMFT_WIRE_OFFSET_MAX	0x10000000000000ULL
 #define KVMFT_WIRE_STATE_MAX	(128ULL << 20)
@@ -254,6 +256,9 @@ struct kvmft_wire_item {
 /* BEGIN: what isn't named is zero; the pages go where they belong at once. */
 #define KVMFT_WIRE_BEGIN_FULL	0x1
 
+/* A feature in HELLO: PAGES may have runs with KVMFT_WIRE_RUN_LZ4. */
+#define KVMFT_WIRE_FEATURE_LZ4	BIT_ULL(0)
+
 /**
  * struct kvmft_wire_begin - BEGIN
  * @flags: KVMFT_WIRE_BEGIN_FULL.
@@ -266,12 +271,14 @@ struct kvmft_wire_begin {
 
 /* A run of pages that are all zero, and therefore not in the bulk. */
 #define KVMFT_WIRE_RUN_ZERO	0x1
+/* A run of pages each of which is an LZ4 block, behind those that are as they are. */
+#define KVMFT_WIRE_RUN_LZ4	0x2
 
 /**
  * struct kvmft_wire_run - neighbouring pages in PAGES
  * @region: RAM region.
  * @pages: How many, at least 1.
- * @flags: KVMFT_WIRE_RUN_ZERO.
+ * @flags: KVMFT_WIRE_RUN_ZERO or KVMFT_WIRE_RUN_LZ4, or none.
  * @offset: Byte offset of the first one in the region.
  */
 struct kvmft_wire_run {
@@ -279,6 +286,18 @@ struct kvmft_wire_run {
 	u16 pages;
 	u16 flags;
 	u64 offset;
+};
+
+/**
+ * struct kvmft_wire_pages - what a PAGES has
+ * @runs: Runs that kvmft_wire_get_run() has.
+ * @whole: Pages that are in the bulk as they are, at its begin.
+ * @packed: Those that are LZ4 blocks, behind these.
+ */
+struct kvmft_wire_pages {
+	u32 runs;
+	u32 whole;
+	u32 packed;
 };
 
 /**
@@ -421,7 +440,7 @@ enum kvmft_reason kvmft_wire_get_begin(const u8 *from, u32 len,
 size_t kvmft_wire_put_pages(u8 *to, u32 runs);
 size_t kvmft_wire_put_run(u8 *to, u32 index, const struct kvmft_wire_run *run);
 enum kvmft_reason kvmft_wire_get_pages(const u8 *from, u32 len, u32 bulk,
-				       u32 *runs);
+				       struct kvmft_wire_pages *pages);
 void kvmft_wire_get_run(const u8 *from, u32 index, struct kvmft_wire_run *run);
 size_t kvmft_wire_put_staged(u8 *to, u64 sequence);
 enum kvmft_reason kvmft_wire_get_staged(const u8 *from, u32 len, u64 *sequence);

@@ -91,45 +91,54 @@ void kvmft_wire_get_run(const u8 *from, u32 index, struct kvmft_wire_run *run)
  * @from: the body
  * @len: its length
  * @bulk: bytes of bulk that its header names
- * @runs: result, how many runs kvmft_wire_get_run() has
+ * @pages: result; whether what is packed is what it says, kvmft_pack_open() finds out
  *
  * Return: 0 or the reason why it is none
  */
 enum kvmft_reason kvmft_wire_get_pages(const u8 *from, u32 len, u32 bulk,
-				       u32 *runs)
+				       struct kvmft_wire_pages *pages)
 {
 	struct kvmft_wire_run run;
-	u64 bytes = 0;
-	u32 pages = 0;
-	u32 i;
+	u32 count = 0;
+	u32 i, whole;
 
 	if (len < KVMFT_WIRE_PAGES_HEAD)
 		return KVMFT_REASON_LIMIT;
-	*runs = get_unaligned_le32(from);
-	if (!*runs || *runs > KVMFT_WIRE_RUNS_MAX)
+	*pages = (struct kvmft_wire_pages){ .runs = get_unaligned_le32(from) };
+	if (!pages->runs || pages->runs > KVMFT_WIRE_RUNS_MAX)
 		return KVMFT_REASON_LIMIT;
 	if (get_unaligned_le32(from + 4) ||
-	    len != KVMFT_WIRE_PAGES_HEAD + *runs * KVMFT_WIRE_RUN_LEN)
+	    len != KVMFT_WIRE_PAGES_HEAD + pages->runs * KVMFT_WIRE_RUN_LEN)
 		return KVMFT_REASON_PROTOCOL;
 
-	for (i = 0; i < *runs; i++) {
+	for (i = 0; i < pages->runs; i++) {
 		u64 size;
 
 		kvmft_wire_get_run(from, i, &run);
 		size = (u64)run.pages << KVMFT_WIRE_PAGE_SHIFT;
 		if (!run.pages || run.region > KVMFT_WIRE_REGION_MAX ||
-		    run.flags & ~KVMFT_WIRE_RUN_ZERO ||
+		    run.flags > KVMFT_WIRE_RUN_LZ4 ||
 		    run.offset & (KVMFT_WIRE_PAGE_SIZE - 1) ||
 		    run.offset >= KVMFT_WIRE_OFFSET_MAX ||
 		    size > KVMFT_WIRE_OFFSET_MAX - run.offset)
 			return KVMFT_REASON_PROTOCOL;
-		if (!(run.flags & KVMFT_WIRE_RUN_ZERO))
-			bytes += size;
-		pages += run.pages;
+		if (!run.flags)
+			pages->whole += run.pages;
+		if (run.flags == KVMFT_WIRE_RUN_LZ4)
+			pages->packed += run.pages;
+		count += run.pages;
 	}
-	if (bytes > KVMFT_WIRE_BULK_MAX || pages > KVMFT_WIRE_FRAME_PAGES_MAX)
+	if (pages->whole + pages->packed > KVMFT_WIRE_DATA_PAGES_MAX ||
+	    count > KVMFT_WIRE_FRAME_PAGES_MAX || bulk > KVMFT_WIRE_BULK_MAX)
 		return KVMFT_REASON_LIMIT;
-	return bytes == bulk ? 0 : KVMFT_REASON_PROTOCOL;
+	whole = pages->whole << KVMFT_WIRE_PAGE_SHIFT;
+	if (!pages->packed)
+		return bulk == whole ? 0 : KVMFT_REASON_PROTOCOL;
+	/* Each has its length, at least a byte, and less than a page. */
+	if (bulk < whole || bulk - whole < pages->packed * (KVMFT_WIRE_PACKED_HEAD + 1) ||
+	    bulk - whole > pages->packed * (KVMFT_WIRE_PACKED_HEAD + KVMFT_WIRE_PAGE_SIZE - 1))
+		return KVMFT_REASON_PROTOCOL;
+	return 0;
 }
 
 /**

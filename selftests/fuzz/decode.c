@@ -232,13 +232,14 @@ static void config(const u8 *body, u32 len)
 
 static void pages(const u8 *body, u32 len, u32 bulk)
 {
-	u32 runs;
-	enum kvmft_reason reason = kvmft_wire_get_pages(body, len, bulk, &runs);
+	struct kvmft_wire_pages got;
+	enum kvmft_reason reason = kvmft_wire_get_pages(body, len, bulk, &got);
 	struct kvmft_wire_run run;
 	bool legal = len >= 24 && len <= 4104 && !number(body + 4, 4) &&
 		     len == 8 + number(body, 4) * 16;
 	u8 *again = malloc(len);
 	u64 bytes = 0;
+	u64 packed = 0;
 	u64 all = 0;
 
 	for (u32 at = 8; legal && at < len; at += 16) {
@@ -246,17 +247,22 @@ static void pages(const u8 *body, u32 len, u32 bulk)
 		u64 offset = number(body + at + 8, 8);
 
 		legal = number(body + at, 4) <= 1023 && size &&
-			number(body + at + 6, 2) <= 1 && offset % PAGE == 0 &&
+			number(body + at + 6, 2) <= 2 && offset % PAGE == 0 &&
 			offset <= OFFSET_END && offset + size <= OFFSET_END;
 		all += size;
 		if (!number(body + at + 6, 2))
 			bytes += size;
+		if (number(body + at + 6, 2) == 2)
+			packed += size / PAGE;
 	}
-	legal = legal && bytes == bulk && bulk <= 1 << 20 && all <= 65536 * PAGE;
+	legal = legal && bytes + packed * PAGE <= 1 << 20 && bulk <= 1 << 20 &&
+		all <= 65536 * PAGE &&
+		bulk >= bytes + packed * 3 && bulk <= bytes + packed * 4097;
 	must(legal == !reason);
 	if (!reason) {
-		must(kvmft_wire_put_pages(again, runs) == len);
-		for (u32 i = 0; i < runs; i++) {
+		must(got.whole * PAGE == bytes && got.packed == packed);
+		must(kvmft_wire_put_pages(again, got.runs) == len);
+		for (u32 i = 0; i < got.runs; i++) {
 			kvmft_wire_get_run(body, i, &run);
 			must(kvmft_wire_put_run(again, i, &run) == 16);
 		}

@@ -332,15 +332,15 @@ static enum kvmft_reason on_pages(const struct kvmft_wire_header *header, const 
 {
 	struct page *pages[256];
 	enum kvmft_reason reason;
+	struct kvmft_wire_pages got;
 	u32 taken = 0;
-	u32 runs;
 
-	if (kvmft_wire_get_pages(body, header->body, header->bulk, &runs)) {
+	if (kvmft_wire_get_pages(body, header->body, header->bulk, &got)) {
 		*predicted = KVMFT_REASON_PROTOCOL;
 		return no_frame();
 	}
 	*predicted = model_check(header->generation, header->epoch, header->bulk);
-	for (u32 i = 0; i < runs && !*predicted; i++) {
+	for (u32 i = 0; i < got.runs && !*predicted; i++) {
 		const u8 *bytes = body + 8 + 16 * i;
 		u32 count = number(bytes + 4, 2);
 
@@ -365,9 +365,9 @@ static enum kvmft_reason on_pages(const struct kvmft_wire_header *header, const 
 		return reason;
 	taker.seen = 0;
 	if (stage.full)
-		return kvmft_stage_place(&stage, body, runs, pages, header->bulk / PAGE,
+		return kvmft_stage_place(&stage, body, got.runs, pages, header->bulk / PAGE,
 					 take_place, &taker);
-	return kvmft_stage_add(&stage, body, runs, pages, header->bulk / PAGE);
+	return kvmft_stage_add(&stage, body, got.runs, pages, header->bulk / PAGE);
 }
 
 static enum kvmft_reason on_state(const struct kvmft_wire_header *header, const u8 *body,
@@ -516,7 +516,8 @@ static void wire_run(struct kvmft_wire_run *run)
 {
 	run->region = take(4);
 	run->pages = take(2);
-	run->flags = take(2);
+	/* Those that are packed are another target's. */
+	run->flags = take(2) & ~KVMFT_WIRE_RUN_LZ4;
 	run->offset = take(8);
 }
 

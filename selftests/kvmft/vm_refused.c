@@ -28,12 +28,14 @@
  * @vm: Descriptor of the VM.
  * @vcpus: Of its vcpus.
  * @count: How many.
+ * @compress: &enum kvmft_vm_compress, NULL to leave it out.
  */
 struct request {
 	unsigned int role;
 	int vm;
 	int vcpus[2 * GUEST_VCPUS];
 	int count;
+	const unsigned int *compress;
 };
 
 FIXTURE(vm_refused)
@@ -88,6 +90,8 @@ static int attach_like(struct client *client, const char *name, struct request r
 	nla_put_u32(msg, KVMFT_A_VM_FD, request.vm);
 	nla_put(msg, KVMFT_A_VM_VCPU_FDS, request.count * sizeof(int), request.vcpus);
 	nla_put(msg, KVMFT_A_VM_MSRS, sizeof(msrs), msrs);
+	if (request.compress)
+		nla_put_u32(msg, KVMFT_A_VM_COMPRESS, *request.compress);
 	return demand(client, msg, answer);
 }
 
@@ -253,6 +257,58 @@ TEST_F(vm_refused, the_other_role)
 	request.role = KVMFT_VM_PRIMARY;
 	EXPECT_EQ(-EINVAL, attach_like(&self->client, NAME, request, &self->answer));
 	EXPECT_TRUE(says(&self->answer, "it is a standby that waits"));
+}
+
+/* --- How pages are sent --- */
+
+static int set_compress(struct client *client, unsigned int compress, struct answer *answer)
+{
+	struct nl_msg *msg = begin(client, KVMFT_CMD_VM_SET, 0);
+
+	nla_put_string(msg, KVMFT_A_VM_NAME, NAME);
+	nla_put_u32(msg, KVMFT_A_VM_COMPRESS, compress);
+	return demand(client, msg, answer);
+}
+
+TEST_F(vm_refused, pages_compressed_in_a_way_that_there_is_not)
+{
+	static const unsigned int wrong[] = { 0, KVMFT_VM_COMPRESS_LZ4 + 1, ~0U };
+	static const unsigned int right[] = { KVMFT_VM_COMPRESS_NONE, KVMFT_VM_COMPRESS_LZ4 };
+	struct recipe recipe = { 0 };
+	struct request request;
+	unsigned int i;
+
+	ASSERT_EQ(0, make_bound(&self->guest, &recipe));
+	request = request_of(&self->guest);
+	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
+		request.compress = &wrong[i];
+		EXPECT_EQ(-ERANGE, attach_like(&self->client, NAME, request, &self->answer));
+	}
+	for (i = 0; i < ARRAY_SIZE(right); i++) {
+		request.compress = &right[i];
+		EXPECT_EQ(0, attach_like(&self->client, NAME, request, &self->answer))
+			TH_LOG("%s", self->answer.reason);
+		EXPECT_EQ(-ERANGE, set_compress(&self->client, wrong[i], &self->answer));
+		EXPECT_EQ(0, set_compress(&self->client, right[!i], &self->answer));
+		EXPECT_EQ(0, detach(&self->client));
+	}
+	EXPECT_EQ(-ENOENT, set_compress(&self->client, right[0], &self->answer));
+}
+
+TEST_F(vm_refused, pages_compressed_by_a_standby)
+{
+	static const unsigned int ways[] = { KVMFT_VM_COMPRESS_NONE, KVMFT_VM_COMPRESS_LZ4 };
+	struct recipe recipe = { .bind_flags = KVMFT_BIND_STANDBY };
+	struct request request;
+	unsigned int i;
+
+	ASSERT_EQ(0, make_bound(&self->guest, &recipe));
+	request = request_of(&self->guest);
+	for (i = 0; i < ARRAY_SIZE(ways); i++) {
+		request.compress = &ways[i];
+		EXPECT_EQ(-EINVAL, attach_like(&self->client, NAME, request, &self->answer));
+		EXPECT_TRUE(says(&self->answer, "only a primary sends pages"));
+	}
 }
 
 /* --- Guests that kvmft doesn't do --- */

@@ -10,7 +10,7 @@ import tempfile
 HERE = os.path.dirname(os.path.realpath(__file__))
 BUSYBOX = "/bin/busybox"
 MODULES = ("virtio_pci", "virtio_net", "virtio_blk", "9pnet_virtio", "9p",
-           "overlay", "kvm-amd", "crc32c_generic", "libcrc32c")
+           "overlay", "kvm-amd", "crc32c_generic", "libcrc32c", "lz4_compress", "lz4_decompress")
 # TCG takes twice as long for CRC32 instructions as for a table: what kvmft sums up
 # would cost more than sending it, as on no real processor.
 UNWANTED = ("crc32c-intel.ko",)

@@ -22,6 +22,7 @@ VERSION = 1
 CONNECT, LISTEN = 1, 2
 CONTROL, DATA = 1, 2
 REPLY, WANT_STAGED = 1, 2
+LZ4 = 1     # a feature
 SYNTHETIC = 2
 
 (HELLO, AUTH, BYE, HEARTBEAT, ATTACH, LAYOUT, CONFIG, BEGIN, PAGES, STAGED, STATE,
@@ -394,6 +395,69 @@ def pages_body(runs):
     return struct.pack("<II", len(runs), 0) + b"".join(RUN.pack(*run) for run in runs)
 
 
+def lz4_open(block):
+    """What an LZ4 block makes, by the description of its format."""
+    page, at = bytearray(), 0
+
+    def more(value):
+        nonlocal at
+        while value >= 15:
+            at += 1
+            value += block[at - 1]
+            if block[at - 1] != 255:
+                break
+        return value
+
+    try:
+        while True:
+            token = block[at]
+            at += 1
+            count = more(token >> 4)
+            page += block[at:at + count]
+            at += count
+            if at >= len(block):
+                break
+            back = block[at] | block[at + 1] << 8
+            at += 2
+            count = more(token & 15) + 4
+            if not 0 < back <= len(page) or len(page) + count > PAGE:
+                raise Wrong("PROTOCOL", f"LZ4: {back} back, {count} bytes")
+            for _ in range(count):
+                page.append(page[-back])
+    except IndexError:
+        raise Wrong("PROTOCOL", "LZ4: a block that ends early") from None
+    if at != len(block) or len(page) != PAGE:
+        raise Wrong("PROTOCOL", f"LZ4: {len(page)} bytes")
+    return bytes(page)
+
+
+def lz4_same(letter):
+    """The block of a page that has the same letter everywhere: it once, and again; the last
+    bytes of a block are always as they are."""
+    count = PAGE - 1 - 5 - 4 - 15
+    return b"\x1f" + letter + b"\1\0" + b"\xff" * (count // 255) + bytes([count % 255]) + \
+        b"\x50" + 5 * letter
+
+
+def packed_bulk(*blocks):
+    """What is behind the pages that are as they are: LZ4 blocks, each behind its length."""
+    return b"".join(struct.pack("<H", len(block)) + block for block in blocks)
+
+
+def unpacked(bulk, count):
+    """So many pages of what is left of a bulk."""
+    pages = []
+    for _ in range(count):
+        size = int.from_bytes(bulk[:2], "little")
+        if not 0 < size < PAGE or len(bulk) < 2 + size:
+            raise Wrong("PROTOCOL", f"an LZ4 block of {size} bytes, {len(bulk)} are left")
+        pages.append(lz4_open(bulk[2:2 + size]))
+        bulk = bulk[2 + size:]
+    if bulk:
+        raise Wrong("PROTOCOL", f"{len(bulk)} bytes behind the last page")
+    return pages
+
+
 def pages_of(frame):
     """Its pages: (region, offset, contents or None), in order."""
     count, zero = struct.unpack("<II", frame.body[:8])
@@ -404,17 +468,25 @@ def pages_of(frame):
     pages, at, total = [], 0, 0
     for region, number, flags, offset in RUN.iter_unpack(frame.body[8:]):
         total += number
-        if not number or flags & ~1 or offset % PAGE:
+        if not number or flags not in (0, 1, 2) or offset % PAGE:
             raise Wrong("PROTOCOL", f"run {region} {number} {flags} {offset:#x}")
         if region > 1023 or offset + number * PAGE > 1 << 52 or total > 65536:
             raise Wrong("LIMIT", f"run {region} {number} {flags} {offset:#x}")
         for i in range(number):
-            contents = None if flags else frame.bulk[at:at + PAGE]
+            contents = (frame.bulk[at:at + PAGE], None, LZ4)[flags]
             at += 0 if flags else PAGE
             pages.append((region, offset + i * PAGE, contents))
-    if at != len(frame.bulk):
+    packed = sum(contents == LZ4 for *_, contents in pages)
+    if at > len(frame.bulk) or (at < len(frame.bulk) and not packed):
         raise Wrong("PROTOCOL", f"{at} bytes of pages in a bulk of {len(frame.bulk)}")
-    return pages
+    left = iter(unpacked(frame.bulk[at:], packed))
+    return [(region, offset, next(left) if contents == LZ4 else contents)
+            for region, offset, contents in pages]
+
+
+def packed_of(frame):
+    """How many of them came packed."""
+    return sum(number for _, number, flags, _ in RUN.iter_unpack(frame.body[8:]) if flags == 2)
 
 
 def pages_frames(pages):

@@ -35,7 +35,7 @@ class Peer:
 
     # pylint: disable=too-many-arguments
     def __init__(self, name, key, role, *, instance=None, host="python", heartbeat=100,
-                 timeout=5000, alter=None):
+                 timeout=5000, features=0, alter=None):
         self.name = name
         self.key = key
         self.role = role
@@ -43,11 +43,12 @@ class Peer:
         self.host = host
         self.heartbeat = heartbeat
         self.timeout = timeout
+        self.features = features
         self.alter = alter or {}
 
     def hello(self, kind=CONTROL, session=NOBODY, **fields):
         """The HELLO of a new connection."""
-        return Hello(f.VERSION, self.role, kind, 0, 0, 0, os.urandom(32), self.instance,
+        return Hello(f.VERSION, self.role, kind, 0, self.features, 0, os.urandom(32), self.instance,
                      session, self.heartbeat, self.timeout, self.name.encode(),
                      self.host.encode())._replace(**fields)
 
@@ -583,6 +584,7 @@ class Sink:
         self.commits = []           # (generation, epoch, pages) of each
         self.ended = None
         self.aborted = collections.Counter()
+        self.packed = 0             # pages that came so
         self._session = None
         self._vm = 0
         self._conn = None
@@ -648,6 +650,7 @@ class Sink:
 
     def _take_pages(self, frame):
         self._pages.update({(region, offset): c for region, offset, c in f.pages_of(frame)})
+        self.packed += f.packed_of(frame)
         if PAGE * sum(c is not None for c in self._pages.values()) > self.ceiling:
             self._abort("TOO_BIG", self._open)
         elif frame.flags & WANT_STAGED:

@@ -222,7 +222,15 @@ def pages_cases():
     yield "an offset of 2^52", COUNT, body((0, 1, 1, 1 << 52)), 0
     yield "a run across 2^52", COUNT, body((0, 2, 1, (1 << 52) - PAGE)), 0
     yield "the last offset of all", COUNT, body((0, 2, 1, (1 << 64) - PAGE)), 0
-    yield "flag 1 of a run", "PROTOCOL", body((0, 1, 2, 0)), 0
+    yield "both flags of a run", "PROTOCOL", body((0, 1, 3, 0)), PAGE
+    yield "flag 2 of a run", "PROTOCOL", body((0, 1, 4, 0)), 0
+    yield "no bulk for a packed page", "PROTOCOL", body((0, 1, 2, 0)), 0
+    yield "two bytes of bulk for a packed page", "PROTOCOL", body((0, 1, 2, 0)), 2
+    yield "more bulk than a packed page takes", "PROTOCOL", body((0, 1, 2, 0)), PAGE + 2
+    yield "a packed page of no bytes", "PROTOCOL", body((0, 1, 2, 0)), 3
+    yield "a packed page of zeroes", "PROTOCOL", body((0, 1, 0, 0), (0, 1, 2, PAGE)), 2 * PAGE
+    yield "257 packed pages", "LIMIT", body((0, 257, 2, 0)), 257 * 3
+    yield "a packed page beside 256 others", "LIMIT", body((0, 256, 0, 0), (1, 1, 2, 0)), MIB
     yield "bulk for a run of zeroes", COUNT, body(run), PAGE
     yield "no bulk for a page", COUNT, body((0, 1, 0, 0)), 0
     yield "bulk for half a page", COUNT, body((0, 1, 0, 0)), 2048

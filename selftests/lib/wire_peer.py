@@ -158,6 +158,16 @@ class Guest:
         self.commits(what, state)
 
 
+def send_packed(source, region, pages, whole=b""):
+    """PAGES with a run for each (letter, offset), of a page that is only that letter; without
+    one it is `whole`, as it is."""
+    runs = [(region, 1, 2 if letter else 0, offset) for letter, offset in pages]
+    blocks = [f.lz4_same(letter) for letter, _ in pages if letter]
+    source.send(f.PAGES, f.pages_body(runs), whole + f.packed_bulk(*blocks))
+    source.content.update({(region, offset): letter * PAGE if letter else whole
+                           for letter, offset in pages})
+
+
 def epochs(tap, pair, session):
     """Epochs of every shape."""
     reply = session.ask("nobody", session.new_vm())
@@ -188,6 +198,13 @@ def epochs(tap, pair, session):
     for _ in range(3):
         source.pages([(4, 0, page(1)), (4, PAGE, None)])
     guest.commits("a frame three times")
+    source.begin()
+    send_packed(source, 6, [(b"a", 0), (None, PAGE), (b"b", 2 * PAGE), (b"c", 3 * PAGE)], page(1))
+    guest.commits("packed pages around one that isn't")
+    source.begin()
+    send_packed(source, 7, [(bytes([i]), i * PAGE) for i in range(256)])
+    send_packed(source, 7, [(b"z", 0)])
+    guest.commits("a frame of packed pages, and one of them again")
     state = b"".join(page(i) for i in range(3)) + b"the end"
     guest.epoch("state in pieces", [(0, 0, page(5))], state, piece=PAGE)
     guest.epoch("state of 2 MiB and a byte", [], page("s") * 512 + b"!")
@@ -268,8 +285,9 @@ def new_session(tap, pair, me, guest):
 
 # --- Epochs from a source of the module
 
-def module_sends(tap, pair, session, sinks, where):
-    """Every way in which the module sends, to a sink that compares all with COMMIT."""
+def module_sends(tap, pair, session, sinks, where, *, packs):
+    """Every way in which the module sends, to a sink that compares all with COMMIT; `packs`
+    says whether that has said that it can open packed pages."""
     name = f"from-{where}"
     sink = sinks[name] = Sink()
     pair.attach(name, "source")
@@ -292,6 +310,15 @@ def module_sends(tap, pair, session, sinks, where):
         told = send(epochs=2, pages=300, first=MIB, state=1, flags=flags)
         tap.equal(f"{where}: {' and '.join(flags)}", [300, 300],
                   [pages for _, _, pages in sink.commits[before:]])
+    for flags in (["pack"], ["pack", "twice", "backwards"], ["pack", "copy", "zeroes"]):
+        before, packed = len(sink.commits), sink.packed
+        send(epochs=2, pages=300, first=MIB, state=1, flags=flags)
+        tap.equal(f"{where}: {' and '.join(flags)}", [300, 300],
+                  [pages for _, _, pages in sink.commits[before:]])
+        # Two of three, twice; of every second page half of them.
+        wanted = 400 * (1 + ("twice" in flags)) // (1 + ("zeroes" in flags))
+        tap.equal(f"{where}: {' and '.join(flags)}: pages that come packed",
+                  wanted if packs else 0, sink.packed - packed)
     tap.check(f"{where}: pages that are zero come as a flag",
               sum(c is None for c in sink.committed.values()) > 100)
     told = send(epochs=1, pages=3, region=5, state=0)
@@ -332,7 +359,7 @@ def listening_module(tap):
         with tap.part("the module's listening end sends"):
             if session.ended:
                 session = me.connect(pair.address)
-            module_sends(tap, pair, session, session.sinks, "listening")
+            module_sends(tap, pair, session, session.sinks, "listening", packs=False)
         session.bye()
         tap.check("BYE: the link is down", pair.wait_state("down"))
         tap.equal("BYE: that is the reason", "bye", pair.json()["reason"])
@@ -351,7 +378,8 @@ def connecting_module(tap):
         pair.wait_state("down")
         tap.equal("nobody listens yet", ("down", "nobody"),
                   (pair.json()["state"], pair.json()["reason"]))
-        with Listener(pair.peer(LISTEN, host="listener"), pair.address) as listener:
+        with Listener(pair.peer(LISTEN, host="listener", features=f.LZ4),
+                      pair.address) as listener:
             session = listener.wait_session(20)
             tap.check("the module gets through", session.wait_up())
             tap.check("and shows it up", pair.wait_state("up"))
@@ -360,7 +388,7 @@ def connecting_module(tap):
             tap.equal("with the peer", "listener", told["peer"]["host"])
             tap.check("with a round trip", told["rtt"] and told["rtt"]["last_ns"] > 0, told)
             with tap.part("the module's connecting end sends"):
-                module_sends(tap, pair, session, listener.sinks, "connecting")
+                module_sends(tap, pair, session, listener.sinks, "connecting", packs=True)
             with tap.part("to the module's connecting end"):
                 pair.attach("down", "sink", MIB)
                 guest = Guest(tap, pair, session, "down")

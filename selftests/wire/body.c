@@ -151,9 +151,11 @@ static size_t put_pages(u8 *to, const void *value)
 static enum kvmft_reason get_pages(const u8 *from, u32 len, void *value)
 {
 	struct pages *pages = value;
+	struct kvmft_wire_pages frame;
 	enum kvmft_reason reason;
 
-	reason = kvmft_wire_get_pages(from, len, bulk, &pages->count);
+	reason = kvmft_wire_get_pages(from, len, bulk, &frame);
+	pages->count = frame.runs;
 	for (u32 i = 0; !reason && i < pages->count; i++)
 		kvmft_wire_get_run(from, i, &pages->run[i]);
 	return reason;
@@ -450,7 +452,13 @@ static const struct change {
 	{ "pages", 12, "0100", 0, 4096 }, { "pages", 12, "0300", LIMIT },
 	{ "pages", 12, "0001", LIMIT, 1 << 20 },
 	{ "pages", 12, "0101", LIMIT, 257 << 12 },
-	{ "pages", 14, "0100", PROTOCOL }, { "pages", 14, "0200", PROTOCOL },
+	{ "pages", 14, "0100", PROTOCOL }, { "pages", 14, "0300", PROTOCOL },
+	{ "pages", 14, "0400", PROTOCOL }, { "pages", 14, "0200", 0 },
+	{ "pages", 14, "0200", PROTOCOL, 5 }, { "pages", 14, "0200", 0, 6 },
+	{ "pages", 30, "0200", PROTOCOL }, { "pages", 30, "0200", 0, (2 << 12) + 3 },
+	{ "pages", 30, "0200", PROTOCOL, (2 << 12) + 2 },
+	{ "pages", 30, "0200", PROTOCOL, 4095 },
+	{ "pages", 14, "0200", 0, 2 * 4097 }, { "pages", 14, "0200", PROTOCOL, 2 * 4097 + 1 },
 	{ "pages", 15, "80", PROTOCOL }, { "pages", 16, "01", PROTOCOL },
 	{ "pages", 17, "08", PROTOCOL }, { "pages", 17, "10", 0 },
 	{ "pages", 16, "00e0ffffffff0f00", 0 },
@@ -531,6 +539,7 @@ static void longest_bodies(void)
 	struct kvmft_wire_run run = { .pages = 256, .flags = KVMFT_WIRE_RUN_ZERO };
 	u8 *value = calloc(1, item.len);
 	struct kvmft_wire_state state = { .offset = 0, .total = 4096 };
+	struct kvmft_wire_pages pages;
 	u32 len, count;
 
 	len = kvmft_wire_put_layout(body, 1024);
@@ -553,18 +562,34 @@ static void longest_bodies(void)
 	check_eq(len, 4104, "256 runs");
 	for (u32 i = 0; i < 256; i++)
 		kvmft_wire_put_run(body, i, &run);
-	check_eq(kvmft_wire_get_pages(body, len, 0, &count), 0, "65536 zero pages");
+	check_eq(kvmft_wire_get_pages(body, len, 0, &pages), 0, "65536 zero pages");
 	run.pages = 257;
 	kvmft_wire_put_run(body, 255, &run);
-	check_eq(kvmft_wire_get_pages(body, len, 0, &count), LIMIT, "65537 zero pages");
+	check_eq(kvmft_wire_get_pages(body, len, 0, &pages), LIMIT, "65537 zero pages");
 	run.pages = 1;
 	run.flags = 0;
 	for (u32 i = 0; i < 256; i++)
 		kvmft_wire_put_run(body, i, &run);
-	check_eq(kvmft_wire_get_pages(body, len, 1 << 20, &count), 0, "1 MiB");
+	check_eq(kvmft_wire_get_pages(body, len, 1 << 20, &pages), 0, "1 MiB");
+	run.flags = KVMFT_WIRE_RUN_LZ4;
+	kvmft_wire_put_run(body, 7, &run);
+	check_eq(kvmft_wire_get_pages(body, len, 1 << 20, &pages), 0, "1 MiB, one packed");
+	check_eq(kvmft_wire_get_pages(body, len, (1 << 20) + 1, &pages), LIMIT, "a byte more");
+	for (u32 i = 0; i < 256; i++)
+		kvmft_wire_put_run(body, i, &run);
+	check_eq(kvmft_wire_get_pages(body, len, 256 * 3, &pages), 0, "256 packed pages");
+	check_eq(pages.packed, 256, "packed pages");
+	check_eq(kvmft_wire_get_pages(body, len, 256 * 3 - 1, &pages),
+		 KVMFT_REASON_PROTOCOL, "a byte less");
 	run.pages = 2;
 	kvmft_wire_put_run(body, 7, &run);
-	check_eq(kvmft_wire_get_pages(body, len, 257 << 12, &count), LIMIT,
+	check_eq(kvmft_wire_get_pages(body, len, 257 * 3, &pages), LIMIT, "one more");
+	for (u32 i = 0; i < 256; i++) {
+		run.pages = 1 + (i == 7);
+		run.flags = 0;
+		kvmft_wire_put_run(body, i, &run);
+	}
+	check_eq(kvmft_wire_get_pages(body, len, 257 << 12, &pages), LIMIT,
 		 "a page more");
 
 	kvmft_wire_put_state(body, &state);

@@ -92,6 +92,7 @@ static enum kvmft_reason give(struct kvmft_stage *stage, u64 epoch, const char *
 	static u8 body[KVMFT_WIRE_PAGES_HEAD + 256 * KVMFT_WIRE_RUN_LEN];
 	struct page *pages[256];
 	char content[256];
+	struct kvmft_wire_pages got;
 	struct kvmft_wire_run run;
 	enum kvmft_reason reason;
 	const char *letters;
@@ -107,7 +108,9 @@ static enum kvmft_reason give(struct kvmft_stage *stage, u64 epoch, const char *
 		count += run.pages;
 	}
 	len = kvmft_wire_put_pages(body, runs);
-	check_eq(kvmft_wire_get_pages(body, len, count * PAGE, &runs), OK, "get_pages");
+	check_eq(kvmft_wire_get_pages(body, len, count * PAGE, &got), OK, "get_pages");
+	check_eq(got.whole, count, "pages as they are");
+	check_eq(got.packed, 0, "packed ones");
 	reason = kvmft_stage_check(stage, GENERATION, epoch, count * PAGE);
 	if (reason)
 		return reason;

@@ -468,6 +468,16 @@ enum kvmft_vm_fence {
 };
 
 /**
+ * enum kvmft_vm_compress - how a primary sends pages
+ * @KVMFT_VM_COMPRESS_NONE: Pages are sent as they are.
+ * @KVMFT_VM_COMPRESS_LZ4: Pages that LZ4 makes smaller are sent so.
+ */
+enum kvmft_vm_compress {
+	KVMFT_VM_COMPRESS_NONE = 1,
+	KVMFT_VM_COMPRESS_LZ4,
+};
+
+/**
  * enum kvmft_vm_state - how it is with a guest
  * @KVMFT_VM_WAITING_PEER: The other host doesn't have it attached, or isn't there,
  *	and it was never protected.
@@ -578,6 +588,8 @@ enum kvmft_vm_event {
  *	and the next two aren't in events.
  * @KVMFT_A_VM_TRANSFER: The same, from the end of a harvest to the answer.
  * @KVMFT_A_VM_APPLY: The same, of a standby, what epochs took to apply.
+ * @KVMFT_A_VM_COMPRESS: u32, &enum kvmft_vm_compress, of a primary; KVMFT_VM_COMPRESS_NONE if a
+ *	request to attach has none.
  * @__KVMFT_A_VM_MAX: Only there to compute the next one.
  * @KVMFT_A_VM_MAX: The highest attribute that this header knows.
  */
@@ -622,6 +634,7 @@ enum kvmft_a_vm {
 	KVMFT_A_VM_PARKED,
 	KVMFT_A_VM_TRANSFER,
 	KVMFT_A_VM_APPLY,
+	KVMFT_A_VM_COMPRESS,
 
 	__KVMFT_A_VM_MAX,
 	KVMFT_A_VM_MAX = (__KVMFT_A_VM_MAX - 1)
@@ -667,6 +680,7 @@ enum kvmft_vm_tracking {
  * @KVMFT_A_COUNTER_TRANSFER_P99: The same, 99th percentile.
  * @KVMFT_A_COUNTER_APPLY_P50: As KVMFT_A_COUNTER_PARKED_P50, of applying.
  * @KVMFT_A_COUNTER_APPLY_P99: The same, 99th percentile.
+ * @KVMFT_A_COUNTER_PAGES_PACKED: Pages that were sent compressed.
  * @__KVMFT_A_COUNTER_MAX: Only there to compute the next one.
  * @KVMFT_A_COUNTER_MAX: The highest attribute that this header knows.
  */
@@ -696,6 +710,7 @@ enum kvmft_a_counter {
 	KVMFT_A_COUNTER_TRANSFER_P99,
 	KVMFT_A_COUNTER_APPLY_P50,
 	KVMFT_A_COUNTER_APPLY_P99,
+	KVMFT_A_COUNTER_PAGES_PACKED,
 
 	__KVMFT_A_COUNTER_MAX,
 	KVMFT_A_COUNTER_MAX = (__KVMFT_A_COUNTER_MAX - 1)
@@ -744,6 +759,7 @@ enum kvmft_selftest_role {
  * @KVMFT_SELFTEST_NO_BEGIN: Leave BEGIN out.
  * @KVMFT_SELFTEST_NO_COMMIT: Leave COMMIT out, and don't wait.
  * @KVMFT_SELFTEST_CUT: Close the data connection before COMMIT.
+ * @KVMFT_SELFTEST_PACK: Let two of three pages be such that get smaller, and compress.
  */
 enum kvmft_selftest_flags {
 	KVMFT_SELFTEST_COPY = 1 << 0,
@@ -755,6 +771,7 @@ enum kvmft_selftest_flags {
 	KVMFT_SELFTEST_NO_BEGIN = 1 << 6,
 	KVMFT_SELFTEST_NO_COMMIT = 1 << 7,
 	KVMFT_SELFTEST_CUT = 1 << 8,
+	KVMFT_SELFTEST_PACK = 1 << 9,
 };
 
 /**

@@ -68,6 +68,20 @@ static void *allocate(size_t align, size_t size)
 	return memory;
 }
 
+void *shim_memory(unsigned long size)
+{
+	return allocate(sizeof(u64), size);
+}
+
+void *shim_zeroes(unsigned long size)
+{
+	void *memory = shim_memory(size);
+
+	if (memory)
+		memset(memory, 0, size);
+	return memory;
+}
+
 unsigned long alloc_pages_bulk_array(gfp_t gfp, unsigned long count,
 				     struct page **pages)
 {

@@ -31,4 +31,8 @@ static inline void *page_address(struct page *page)
 #define kvcalloc(count, size, flags) calloc(count, size)
 #define kvfree(memory) free(memory)
 
+/* As often as shim_allocations_left has it. */
+void *shim_memory(unsigned long size);
+void *shim_zeroes(unsigned long size);
+
 #endif /* _SHIM_MM_H */
