@@ -86,7 +86,7 @@ check_eq "without the module: with --json the complaint stays a text, status 1" 
 for arguments in "pair show" "--json pair show" "pair show alpha" "pair del alpha" \
 		monitor "--json monitor pair alpha" "monitor vm db1" show "--json show" "-s show db1" \
 		"attach db1 pair alpha pid 1" "detach db1" "set db1 mode sync" \
-		"failover db1 --force" "set db1 loss hold" "fence db1" "--json fence db1" \
+		"failover db1 --force" "set db1 loss hold" "set db1 compress lz4" "fence db1" "--json fence db1" \
 		"show over 1s" top "--json top -n 1" metrics \
 		"agent --fence true" "--json agent --fence true --once"; do
 	# shellcheck disable=SC2086

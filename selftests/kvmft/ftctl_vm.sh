@@ -87,7 +87,7 @@ senseless_ceiling 0M "nothing could be staged"
 senseless_ceiling 16777216T "that is too much"
 senseless_ceiling 18446744073709551616K "that is too much"
 for keyword in "pair alpha" "pid 1" "vm 3" "role primary" "mode sync" "promote ask" \
-		"loss ask" "fencing none" "rate 1M" "ceiling 1G"; do
+		"loss ask" "fencing none" "rate 1M" "compress lz4" "ceiling 1G"; do
 	# shellcheck disable=SC2086
 	senseless "${keyword% *} twice" "'${keyword% *}' is there twice" attach db1 $keyword $keyword
 done
@@ -103,6 +103,11 @@ senseless "no way to be lost" "what belongs behind 'loss' is missing" set db1 lo
 senseless "another way to be fenced" "'maybe' is none of none, required" \
 	attach db1 pair alpha pid 1 fencing maybe
 senseless "no way to be fenced" "what belongs behind 'fencing' is missing" set db1 fencing
+senseless "another way to compress" "'zstd' is none of none, lz4" \
+	attach db1 pair alpha pid 1 compress zstd
+senseless "another way to compress, to set" "'LZ4' is none of none, lz4" set db1 compress LZ4
+senseless "no way to compress" "what belongs behind 'compress' is missing" set db1 compress
+senseless "two ways to compress" "'compress' is there twice" set db1 compress lz4 compress none
 senseless "one thing to set, twice" "'loss' is there twice" set db1 loss hold fencing none loss ask
 senseless "a rate that is none" "rate '63K': a copy would take for ever" set db1 rate 63K
 senseless "no rate" "what belongs behind 'rate' is missing" set db1 rate
@@ -236,13 +241,19 @@ done
 
 # --- What is refused, and shown, of a guest that is attached
 
+# told GUEST KEY...: what show tells of it.
+told()
+{
+	ftctl --json show "$1" | python3 -c '
+import json, sys
+vm, = json.load(sys.stdin)
+print(*(vm[key] for key in sys.argv[1:]))' "${@:2}" 2>&1
+}
+
 # shown: what show tells of its policies.
 shown()
 {
-	ftctl --json show db1 | python3 -c '
-import json, sys
-vm, = json.load(sys.stdin)
-print(vm["loss"], vm["fencing"], vm["fence"])' 2>&1
+	told db1 loss fencing fence
 }
 
 ftctl genkey key
@@ -270,6 +281,19 @@ fails "to end fencing alone" "the kernel says: Operation not permitted: " set db
 check "to end both" ftctl set db1 fencing none loss ask
 check_eq "both are ended" "ask none None" "$(shown)"
 check_has "people see the rest" "$(ftctl show db1)" " loss ask pid "
+
+check_eq "pages are sent as they are" none "$(told db1 compress)"
+check_hasnt "and isn't shown to people" "$(ftctl show db1)" compress
+check "to compress them" ftctl set db1 compress lz4
+check_eq "they are, and the rest is as it was" "lz4 ask none None" \
+	"$(told db1 compress loss fencing fence)"
+check_has "people see it, too" "$(ftctl show db1)" " compress lz4 pid "
+check "to set something else" ftctl set db1 loss hold
+check_eq "leaves that as it is" lz4 "$(told db1 compress)"
+check "to compress them no more" ftctl set db1 compress none
+check_eq "they aren't" none "$(told db1 compress)"
+check_hasnt "people see nothing of it" "$(ftctl show db1)" compress
+
 fails "a primary isn't promoted" "the kernel says: Operation not supported: " set db1 promote auto
 fails "nothing to fence yet" "the kernel says: Device or resource busy: it hasn't lost the other host" \
 	fence db1
@@ -277,6 +301,33 @@ fails "nobody to fence" "the kernel says: No such file or directory: " fence db2
 run setpriv --reuid=65534 --regid=65534 --clear-groups --bounding-set=-all ftctl agent --fence true
 check_has "an agent that may not answer" "$code $out$err" "1 ftctl: the kernel says: Operation not permitted"
 check "it is let go" ftctl detach db1
+
+check "it is attached anew, to be compressed" ftctl attach db1 pair alpha pid "$vmm" compress lz4
+check_eq "it is" lz4 "$(told db1 compress)"
+check_has "for people" "$(ftctl show db1)" " compress lz4 pid "
+check_has "what was sent so is counted" "$(ftctl -s show db1)" ", 0 packed"
+check "it is let go again" ftctl detach db1
+check "to say that it isn't" ftctl attach db1 pair alpha pid "$vmm" compress none
+check_eq "it isn't" none "$(told db1 compress)"
+check "it is let go once more" ftctl detach db1
+
+./flatvmm --output standby.out --control standby.control --standby >standby.said 2>&1 </dev/null &
+standby=$!
+vmms+=("$standby")
+check "a standby is there" wait_until 60 grep -q ready standby.said
+for value in none lz4; do
+	fails "a standby that sends pages: $value" "the kernel says: Invalid argument: only a primary\
+ sends pages; leave it out, or say it on the other host" \
+		attach db2 pair alpha pid "$standby" role standby compress $value
+done
+check "without that it is attached" ftctl attach db2 pair alpha pid "$standby" role standby
+for value in none lz4; do
+	fails "a standby that is to send pages: $value" "the kernel says: Operation not supported: mode,\
+ convergence, rate, loss and compression are the primary's" set db2 compress $value promote manual
+done
+check_eq "that changes nothing" "None auto" "$(told db2 compress promote)"
+check_hasnt "and shows nothing" "$(ftctl show db2)" compress
+check "the standby is let go" ftctl detach db2
 
 ftctl agent --fence true >agent.out 2>agent.err &
 agent=$!
@@ -319,7 +370,8 @@ complete()
 		"$KVMFT_ROOT/tools/ftctl/ftctl.bash-completion" "$@" 2>&1 | sort | paste -sd' '
 }
 
-check_eq "completion: what attach takes" "ceiling converge fencing loss mode pair pid promote rate role vm" \
+check_eq "completion: what attach takes" \
+	"ceiling compress converge fencing loss mode pair pid promote rate role vm" \
 	"$(complete ftctl attach db1 "" | sed 's/--wait//' | xargs)"
 check_eq "completion: and to wait" --wait "$(complete ftctl attach db1 pair alpha -)"
 check_eq "completion: nothing twice" "" "$(complete ftctl attach db1 pid 1 pi)"
@@ -330,7 +382,9 @@ check_eq "completion: what detach takes" --force "$(complete ftctl detach db1 ""
 check_eq "completion: a way to be lost" "ask hold solo" "$(complete ftctl set db1 loss "")"
 check_eq "completion: a way to be fenced" "none required" "$(complete ftctl attach db1 fencing "")"
 check_eq "completion: a rate" none "$(complete ftctl set db1 rate "")"
-check_eq "completion: what set takes" "converge fencing loss mode promote rate" "$(complete ftctl set db1 "")"
+check_eq "completion: a way to compress" "lz4 none" "$(complete ftctl attach db1 compress "")"
+check_eq "completion: what set takes" "compress converge fencing loss mode promote rate" \
+	"$(complete ftctl set db1 "")"
 check_eq "completion: what failover takes" --force "$(complete ftctl failover db1 "")"
 check_eq "completion: rates" over "$(complete ftctl show db1 "")"
 check_eq "completion: how often, and by what" "-d -n sort" \

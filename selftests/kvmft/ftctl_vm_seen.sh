@@ -119,6 +119,9 @@ for host in h1 h2; do
 		check_eq "$host: sysfs and show agree on $name" "$value" \
 			"$(json "j[0]['counters']['${name#*/}']")"
 	done <"$scratch/files"
+	check_eq "$host: metrics, too, count what was compressed" \
+		"$(json "j[0]['counters']['pages_packed']")" \
+		"$(metric kvmft_vm_pages_packed_total role=$role)"
 	check_eq "$host: sysfs has no counter less" "$(json "len(j[0]['counters'])")" \
 		"$(grep -c ^counters/ "$scratch/files")"
 	check_eq "$host: protected is what it is, in metrics, too" "1 0 0" \
@@ -173,6 +176,30 @@ check_eq "checkpoints made, times parked, transfers, times applied" "7 7 7 7" \
 check_eq "a standby counts all that it has committed" "$(counter h2 committed)" "$(counts h2 apply)"
 check_eq "bounds of classes, in sysfs" "1024 2048 68719476736 inf" \
 	"$(guest h1 histograms/parked_ns | sed -n 's/ .*//; 1p; 2p; 27p; 28p' | xargs)"
+
+# --- How pages are sent can be changed while it is protected
+
+# compress HOST: what show tells.
+compress()
+{
+	on "$1" ftctl --json show g | of 'j[0]["compress"]'
+}
+
+check_eq "pages: sent as they are" "none None" "$(compress h1) $(compress h2)"
+for compress in lz4 none; do
+	check "pages: $compress" on h1 ftctl set g compress $compress
+	check_eq "pages: that is told, of a primary" "$compress None" "$(compress h1) $(compress h2)"
+	check "pages, $compress: a few epochs" step 3
+	check_eq "pages, $compress: it is protected" "protected protected" \
+		"$(guest h1 state) $(guest h2 state)"
+	check_has "pages, $compress: its standby isn't asked" \
+		"$(status on h2 ftctl set g compress $compress)" "compression are the primary's"
+done
+let_go
+both_vmms --guest writer --memory 32M --pages 100
+check "pages: protected, with all of them compressed" protect mode sync compress lz4
+check_eq "pages: that is told" "lz4 None" "$(compress h1) $(compress h2)"
+check_has "pages: for people" "$(on h1 ftctl show g)" " compress lz4 "
 
 # --- Rates, and the table
 

@@ -69,7 +69,7 @@ done
 
 # --- A standby in the place of the guest that was handed over, whose VMM is still there
 
-protected_anew "in its place"
+protected_anew "in its place" compress lz4
 check "in its place: handed over" on h1 ftctl failover g
 # shellcheck disable=SC2016
 other=$(on h1 sh -c '
@@ -88,6 +88,16 @@ check "in its place: a standby does" on h1 ftctl attach g pair alpha pid "$other
 check "in its place: it is protected" wait_until 40 guest_is h2 protected
 check_has "in its place: the old VMM has ended" "$(on h1 cat /tmp/vmm/said)" "Stale file handle"
 check "in its place: the new one is there" on h1 kill -0 "$other"
+# How the pages of a guest are sent isn't handed over with it.
+check_has "in its place: pages are sent as they are" "$(on h2 ftctl --json show g)" \
+	'"compress":"none"'
+check "in its place: until something else is said" on h2 ftctl set g compress lz4
+check_has "in its place: that is said where it runs" "$(status on h1 ftctl set g compress lz4)" \
+	"compression are the primary's"
+check_eq "in its place: and seen there" '"compress":"lz4" "compress":null' \
+	"$(on h2 ftctl --json show g | grep -o '"compress":[^,]*') $(on h1 ftctl --json show g |
+		grep -o '"compress":[^,]*')"
+makes_output "in its place: it makes output" h2
 
 # --- How long it stands still for that, by the time of a checkpoint of as many pages
 

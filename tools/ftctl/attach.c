@@ -24,6 +24,7 @@
  * @promote: &enum kvmft_vm_promote, 0 if it wasn't said.
  * @loss: &enum kvmft_vm_loss, 0 if it wasn't said.
  * @fencing: &enum kvmft_vm_fencing, 0 if it wasn't said.
+ * @compress: &enum kvmft_vm_compress, 0 if it wasn't said.
  * @rate: See vm_rate_parse(), 0 if it wasn't said.
  * @ceiling: In bytes, 0 if it wasn't said.
  * @converge: To stop the guest if its memory can't be copied otherwise.
@@ -39,6 +40,7 @@ struct new_vm {
 	uint32_t promote;
 	uint32_t loss;
 	uint32_t fencing;
+	uint32_t compress;
 	uint64_t rate;
 	uint64_t ceiling;
 	bool converge;
@@ -129,6 +131,11 @@ static enum exit_status parse_fencing(const char *value, struct new_vm *vm)
 	return vm_fencing_parse(&attach_command, value, &vm->fencing);
 }
 
+static enum exit_status parse_compress(const char *value, struct new_vm *vm)
+{
+	return vm_compress_parse(&attach_command, value, &vm->compress);
+}
+
 static enum exit_status parse_rate(const char *value, struct new_vm *vm)
 {
 	return vm_rate_parse(&attach_command, value, &vm->rate);
@@ -166,6 +173,7 @@ static enum exit_status parse_keyword(const char *keyword, const char *value,
 		{ "loss", parse_loss },
 		{ "fencing", parse_fencing },
 		{ "rate", parse_rate },
+		{ "compress", parse_compress },
 		{ "ceiling", parse_ceiling },
 	};
 	size_t i;
@@ -234,6 +242,8 @@ static bool request_vm(struct genl *genl, const struct new_vm *vm,
 		mnl_attr_put_u32(request, KVMFT_A_VM_LOSS, vm->loss);
 	if (vm->fencing)
 		mnl_attr_put_u32(request, KVMFT_A_VM_FENCING, vm->fencing);
+	if (vm->compress)
+		mnl_attr_put_u32(request, KVMFT_A_VM_COMPRESS, vm->compress);
 	vm_rate_put(request, vm->rate);
 	if (vm->ceiling)
 		mnl_attr_put_u64(request, KVMFT_A_VM_CEILING, vm->ceiling);
@@ -282,7 +292,7 @@ static enum exit_status attach_run(const struct options *options, int argc,
 const struct command attach_command = {
 	.name = "attach",
 	.arguments =
-		"NAME pair PAIR pid PID [vm FD] [role primary|standby] [mode sync|async] [promote auto|manual|ask] [loss hold|solo|ask] [fencing none|required] [rate SIZE|none] [ceiling SIZE] [converge] [--wait]",
+		"NAME pair PAIR pid PID [vm FD] [role primary|standby] [mode sync|async] [promote auto|manual|ask] [loss hold|solo|ask] [fencing none|required] [rate SIZE|none] [compress none|lz4] [ceiling SIZE] [converge] [--wait]",
 	.summary = "protect a guest, or make one the standby",
 	.details =
 		"Attaches the VM of the process PID as the guest NAME, which both hosts call\n"
@@ -295,7 +305,8 @@ const struct command attach_command = {
 		"the standby has its state, in mode async only its output waits. A standby\n"
 		"holds up to SIZE, like 512M or 2G, of an epoch that isn't complete. With\n"
 		"converge, a guest that writes faster than its memory can be copied is stopped\n"
-		"for the rest of the copy.\n"
+		"for the rest of the copy. With \"compress lz4\" a primary sends pages compressed\n"
+		"where that makes them smaller; its standby needs no setting for that.\n"
 		"\n"
 		"When its primary is lost a standby takes over after the pair's time-out, with\n"
 		"\"promote manual\" when it is told to, with \"promote ask\" the same and tells of it;\n"

@@ -69,6 +69,8 @@ static const struct family counters[] = {
 	  KVMFT_A_COUNTER_PAGES_ZERO, 0 },
 	{ "kvmft_vm_pages_copied_total", "counter",
 	  "Pages that were copied before they were sent.", KVMFT_A_COUNTER_PAGES_COPIED, 0 },
+	{ "kvmft_vm_pages_packed_total", "counter", "Pages that were sent compressed.",
+	  KVMFT_A_COUNTER_PAGES_PACKED, 0 },
 	{ "kvmft_vm_sent_bytes_total", "counter", "Bytes of pages and state that were sent.",
 	  KVMFT_A_COUNTER_BYTES, 0 },
 	{ "kvmft_vm_kicks_total", "counter",

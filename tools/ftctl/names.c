@@ -190,6 +190,24 @@ const char *vm_fence_name(uint32_t fence, char unknown[NAME_SIZE])
 }
 
 /**
+ * vm_compress_name() - what it is called how a primary sends pages
+ * @compress: &enum kvmft_vm_compress
+ * @unknown: room for the name of a number that isn't known
+ *
+ * Return: the name
+ */
+const char *vm_compress_name(uint32_t compress, char unknown[NAME_SIZE])
+{
+	switch ((enum kvmft_vm_compress)compress) {
+	case KVMFT_VM_COMPRESS_NONE:
+		return "none";
+	case KVMFT_VM_COMPRESS_LZ4:
+		return "lz4";
+	}
+	return unknown_name(compress, unknown);
+}
+
+/**
  * vm_state_name() - what a state of a guest is called
  * @state: &enum kvmft_vm_state
  * @unknown: room for the name of a number that isn't known

@@ -23,6 +23,7 @@ const char *vm_promote_name(uint32_t promote, char unknown[NAME_SIZE]);
 const char *vm_loss_name(uint32_t loss, char unknown[NAME_SIZE]);
 const char *vm_fencing_name(uint32_t fencing, char unknown[NAME_SIZE]);
 const char *vm_fence_name(uint32_t fence, char unknown[NAME_SIZE]);
+const char *vm_compress_name(uint32_t compress, char unknown[NAME_SIZE]);
 const char *vm_state_name(uint32_t state, char unknown[NAME_SIZE]);
 const char *vm_tracking_name(uint32_t tracking, char unknown[NAME_SIZE]);
 const char *vm_event_name(uint32_t event, char unknown[NAME_SIZE]);

@@ -12,6 +12,7 @@
  * @promote: &enum kvmft_vm_promote, the same.
  * @loss: &enum kvmft_vm_loss, the same.
  * @fencing: &enum kvmft_vm_fencing, the same.
+ * @compress: &enum kvmft_vm_compress, the same.
  * @rate: See vm_rate_parse(), the same.
  * @converge: To stop the guest if its memory can't be copied otherwise.
  */
@@ -20,6 +21,7 @@ struct changes {
 	uint32_t promote;
 	uint32_t loss;
 	uint32_t fencing;
+	uint32_t compress;
 	uint64_t rate;
 	bool converge;
 };
@@ -38,6 +40,7 @@ static enum exit_status parse_keyword(const char *keyword, const char *value,
 		{ "promote", vm_promote_parse, &changes->promote },
 		{ "loss", vm_loss_parse, &changes->loss },
 		{ "fencing", vm_fencing_parse, &changes->fencing },
+		{ "compress", vm_compress_parse, &changes->compress },
 	};
 	bool rate = !strcmp(keyword, "rate");
 	size_t i;
@@ -104,6 +107,8 @@ static enum exit_status set_run(const struct options *options, int argc,
 		mnl_attr_put_u32(request, KVMFT_A_VM_LOSS, changes.loss);
 	if (changes.fencing)
 		mnl_attr_put_u32(request, KVMFT_A_VM_FENCING, changes.fencing);
+	if (changes.compress)
+		mnl_attr_put_u32(request, KVMFT_A_VM_COMPRESS, changes.compress);
 	vm_rate_put(request, changes.rate);
 	if (changes.converge)
 		mnl_attr_put(request, KVMFT_A_VM_CONVERGE, 0, NULL);
@@ -115,7 +120,7 @@ static enum exit_status set_run(const struct options *options, int argc,
 const struct command set_command = {
 	.name = "set",
 	.arguments =
-		"NAME [mode sync|async] [converge] [promote auto|manual|ask] [loss hold|solo|ask] [fencing none|required] [rate SIZE|none]",
+		"NAME [mode sync|async] [converge] [promote auto|manual|ask] [loss hold|solo|ask] [fencing none|required] [rate SIZE|none] [compress none|lz4]",
 	.summary = "change how a guest is protected",
 	.details =
 		"Changes how the guest NAME is protected, while it is. In mode sync it stands\n"
@@ -124,7 +129,8 @@ const struct command set_command = {
 		"stopped for the rest of the copy. When its standby is lost it is held with\n"
 		"\"loss hold\", held while \"ftctl monitor\" tells (ask), or goes on alone as soon as\n"
 		"the other host is fenced (solo). The copy of its memory for a standby takes no\n"
-		"more than rate of the link in a second. These are the primary's.\n"
+		"more than rate of the link in a second. With \"compress lz4\" pages are sent\n"
+		"compressed where that makes them smaller. These are the primary's.\n"
 		"\n"
 		"On the standby's host, promote says what it does when the primary is lost: it takes\n"
 		"over (auto), it waits for \"ftctl failover\" (manual), or it does that and has\n"

@@ -14,6 +14,7 @@ static const struct genl_field fields[KVMFT_A_VM_MAX + 1] = {
 	[KVMFT_A_VM_MODE] = { MNL_TYPE_U32, false },
 	[KVMFT_A_VM_PROMOTE] = { MNL_TYPE_U32, false },
 	[KVMFT_A_VM_RATE] = { MNL_TYPE_U64, false },
+	[KVMFT_A_VM_COMPRESS] = { MNL_TYPE_U32, false },
 	[KVMFT_A_VM_EXCHANGE] = { MNL_TYPE_FLAG, false },
 	[KVMFT_A_VM_LOSS] = { MNL_TYPE_U32, false },
 	[KVMFT_A_VM_FENCING] = { MNL_TYPE_U32, false },

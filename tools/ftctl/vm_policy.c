@@ -110,6 +110,25 @@ enum exit_status vm_fencing_parse(const struct command *command, const char *val
 }
 
 /**
+ * vm_compress_parse() - read what stands behind "compress"
+ * @command: whose usage to show if it makes no sense
+ * @value: what the operator typed
+ * @compress: gets &enum kvmft_vm_compress; 0 before, unless it was said already
+ *
+ * Return: EXIT_OK, or EXIT_USAGE after a complaint
+ */
+enum exit_status vm_compress_parse(const struct command *command, const char *value,
+				   uint32_t *compress)
+{
+	static const struct choice ways[] = {
+		{ "none", KVMFT_VM_COMPRESS_NONE }, { "lz4", KVMFT_VM_COMPRESS_LZ4 },
+		{ NULL, 0 },
+	};
+
+	return parse(command, "compress", value, ways, "none, lz4", compress);
+}
+
+/**
  * vm_rate_parse() - read what stands behind "rate"
  * @command: whose usage to show if it makes no sense
  * @value: what the operator typed: bytes in a second, or "none"

@@ -19,6 +19,8 @@ enum exit_status vm_loss_parse(const struct command *command, const char *value,
 			       uint32_t *loss);
 enum exit_status vm_fencing_parse(const struct command *command, const char *value,
 				  uint32_t *fencing);
+enum exit_status vm_compress_parse(const struct command *command, const char *value,
+				   uint32_t *compress);
 
 /* Said to be without a limit; for the module that is 0. */
 #define VM_RATE_NONE UINT64_MAX

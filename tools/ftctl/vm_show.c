@@ -24,6 +24,7 @@ static const struct {
 	{ KVMFT_A_COUNTER_PAGES_SENT, "pages_sent" },
 	{ KVMFT_A_COUNTER_PAGES_ZERO, "pages_zero" },
 	{ KVMFT_A_COUNTER_PAGES_COPIED, "pages_copied" },
+	{ KVMFT_A_COUNTER_PAGES_PACKED, "pages_packed" },
 	{ KVMFT_A_COUNTER_BYTES, "bytes" },
 	{ KVMFT_A_COUNTER_KICKS, "kicks" },
 	{ KVMFT_A_COUNTER_PARKED_LAST, "parked_last_ns" },
@@ -62,6 +63,7 @@ static const struct counter_line count_lines[] = {
 		{ KVMFT_A_COUNTER_PAGES_RESENT, "again" },
 		{ KVMFT_A_COUNTER_PAGES_ZERO, "zero" },
 		{ KVMFT_A_COUNTER_PAGES_COPIED, "copied" },
+		{ KVMFT_A_COUNTER_PAGES_PACKED, "packed" },
 	} },
 	{ "sent", {
 		{ KVMFT_A_COUNTER_BYTES, "bytes" },
@@ -178,6 +180,8 @@ static void print_configuration(const struct vm_info *vm)
 	print_unless(vm, &begun, "fencing", KVMFT_A_VM_FENCING, KVMFT_VM_FENCING_NONE,
 		     vm_fencing_name);
 	print_name(vm, &begun, "fence", KVMFT_A_VM_FENCE, vm_fence_name);
+	print_unless(vm, &begun, "compress", KVMFT_A_VM_COMPRESS, KVMFT_VM_COMPRESS_NONE,
+		     vm_compress_name);
 	print_number(vm, &begun, "pid", KVMFT_A_VM_PID);
 	print_number(vm, &begun, "vcpus", KVMFT_A_VM_VCPUS);
 	if (vm_has(vm, KVMFT_A_VM_MEMORY)) {
@@ -423,6 +427,7 @@ static void add_json(struct json *json, const struct vm_info *vm,
 	vm_json_name(json, "fencing", vm, KVMFT_A_VM_FENCING, vm_fencing_name);
 	vm_json_name(json, "fence", vm, KVMFT_A_VM_FENCE, vm_fence_name);
 	vm_json_number(json, "rate_limit", vm, KVMFT_A_VM_RATE);
+	vm_json_name(json, "compress", vm, KVMFT_A_VM_COMPRESS, vm_compress_name);
 	vm_json_number(json, "pid", vm, KVMFT_A_VM_PID);
 	vm_json_number(json, "vcpus", vm, KVMFT_A_VM_VCPUS);
 	vm_json_number(json, "memory_bytes", vm, KVMFT_A_VM_MEMORY);
