@@ -14,6 +14,8 @@ FAULTS=(power_primary power_standby vmm_primary vmm_standby freeze_short freeze_
 PHASES=(any "${EPOCH_POINTS[@]}")
 # Of these it is looked what leaves the host that they strike.
 WATCHED=" freeze_long stop cut cut_one_way cut_both "
+# How pages are sent is chosen anew for each.
+PACKS=(none lz4)
 storm_options=(serve --vcpus 2 --memory 256M --disk /dev/vda)
 
 # strikes_at_a_point FAULT: whether it does so in an epoch.
@@ -422,7 +424,7 @@ storm_fault()
 {
 	local number=$1 fault=$2 phase=$3 mode=$4 name="fault $1, $2 at $3, $4" host gap
 
-	on "$here" ftctl set g mode "$mode"
+	on "$here" ftctl set g mode "$mode" compress "${PACKS[RANDOM % 2]}"
 	if [[ $WATCHED == *" $fault "* ]]; then
 		watch_begin
 		check "$name: it is seen what leaves $here" something_left
