@@ -100,6 +100,9 @@ guest_with()
 	sync | async)
 		ftvmm h2 "$@" --standby && ftvmm h1 "$@" && protect mode "$peer"
 		;;
+	async-lz4)
+		ftvmm h2 "$@" --standby && ftvmm h1 "$@" && protect mode async compress lz4
+		;;
 	esac
 }
 

@@ -13,11 +13,12 @@ import platform
 import statistics
 import sys
 
-PEERS = ["none", "wire", "kemari", "kemari-batched", "sync-log", "sync", "async", "qemu", "colo"]
-SPEED_PEERS = ["kemari", "kemari-batched", "sync", "async"]
+PEERS = ["none", "wire", "kemari", "kemari-batched", "sync-log", "sync", "async", "async-lz4",
+         "qemu", "colo"]
+SPEED_PEERS = ["kemari", "kemari-batched", "sync", "async", "async-lz4"]
 COLOURS = {"none": "#888888", "wire": "#000000", "kemari": "#c0392b",
            "kemari-batched": "#e67e22", "sync-log": "#8e44ad", "sync": "#2471a3",
-           "async": "#1e8449", "qemu": "#b7950b", "colo": "#7d6608"}
+           "async": "#1e8449", "async-lz4": "#76d7c4", "qemu": "#b7950b", "colo": "#7d6608"}
 NS_PER_MS = 1e6
 # What may be how large: which figure, over which other one; each is (measure, peer, x). None is
 # the number itself.
@@ -53,6 +54,8 @@ TARGETS = [
      ("pages_sent", "sync", 0), ("pages_dirtied", "sync", 0), 1.3),
     ("pages sent to pages dirtied, async",
      ("pages_sent", "async", 0), ("pages_dirtied", "async", 0), 1.3),
+    ("bytes with compression to without, async",
+     ("bytes", "async-lz4", 0), ("bytes", "async", 0), 0.5),
     ("what an answer takes more, async, to a round trip",
      ("added", "async", 5), ("trip", "async", 5), 1.5),
     ("checkpoints a second of an idle guest", ("idle_checkpoints", "async", 0), None, 0),
@@ -60,7 +63,7 @@ TARGETS = [
      ("idle_wakes", "async", 0), ("idle_beats", "async", 0), 2),
 ]
 # What isn't a time.
-COUNTS = {"pages_sent", "bytes_sent", "wire_bytes", "copied", "exits", "flushes",
+COUNTS = {"pages_sent", "bytes", "bytes_sent", "wire_bytes", "copied", "exits", "flushes",
           "pages_dirtied", "idle_checkpoints", "idle_wakes", "idle_beats", "checkpoints",
           "colo_checkpoints"}
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 720, 420, 70, 50, 60

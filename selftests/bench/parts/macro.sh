@@ -7,10 +7,10 @@
 # shellcheck source=../benchlab.sh
 . "$(dirname "$0")/../benchlab.sh"
 
-PEERS=(none kemari kemari-batched sync async)
+PEERS=(none kemari kemari-batched sync async async-lz4)
 VCPUS=2
 if [[ ${KVMFT_FAST:-} ]]; then
-	ROUNDS=1 PEERS=(none async) RECORDS=(32) COUNT=4 REQUESTS=5 TOTAL=256
+	ROUNDS=1 PEERS=(none async async-lz4) RECORDS=(32) COUNT=4 REQUESTS=5 TOTAL=256
 else
 	ROUNDS=${KVMFT_ROUNDS:-3} RECORDS=(8 32 128) COUNT=32 REQUESTS=100 TOTAL=4096
 fi
@@ -72,12 +72,19 @@ synchronous()
 		$((($(committed) - before) * 1000 / count))
 }
 
-# dirtied PEER ROUND: pages that were found, and that were sent.
+# is_kvmft PEER
+is_kvmft()
+{
+	[[ $1 == sync || $1 == async* ]]
+}
+
+# dirtied PEER ROUND: pages that were found, and that were sent, and what that took.
 dirtied()
 {
 	record pages_dirtied "$1" $VCPUS 0 "$2" \
 		$(($(counter h1 pages_tracked) + $(counter h1 pages_marked) - found))
 	record pages_sent "$1" $VCPUS 0 "$2" $(($(counter h1 pages_sent) - sent))
+	record bytes "$1" $VCPUS 0 "$2" $(($(counter h1 bytes) - bytes))
 }
 
 # measure_all PEER ROUND
@@ -86,9 +93,10 @@ measure_all()
 	local record
 	linux_with "$@" files --vcpus $VCPUS --memory 256M --disk /dev/vda
 	[[ $tap_failed == 0 ]] || return
-	if [[ $1 == *sync ]]; then
+	if is_kvmft "$1"; then
 		found=$(($(counter h1 pages_tracked) + $(counter h1 pages_marked)))
 		sent=$(counter h1 pages_sent)
+		bytes=$(counter h1 bytes)
 	fi
 	inside write 32 "$@" write /mnt/file 32 $((COUNT * 4))
 	for record in "${RECORDS[@]}"; do
@@ -102,7 +110,7 @@ measure_all()
 	inside fault 0 "$@" fault $((COUNT * 64))
 	asked "$1" $VCPUS 0 "$2" $REQUESTS
 	streamed "$@"
-	[[ $1 != *sync ]] || dirtied "$@"
+	! is_kvmft "$1" || dirtied "$@"
 }
 
 bench_begin
