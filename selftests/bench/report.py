@@ -271,7 +271,7 @@ def main():
                 show_waits(figures, folder, part, vcpus)
                 print("\nmore of it, of one checkpoint")
                 print("\n".join(figures_table(figures, vcpus, measures - {"wait_p50"})))
-            elif not measures & {"write", "set"}:
+            elif not measures & {"write", "set", "tpcb"}:
                 print(f"\n{part}, {vcpus} vcpus: median (least-most) of rounds")
                 print("\n".join(figures_table(figures, vcpus, measures)))
             else:

@@ -24,10 +24,11 @@ make_initrd()
 	"$KVMFT_ROOT/selftests/ftvmm/initrd" "$KVMFT_KERNEL" "$guest_initrd" "$@"
 }
 
-# make_userland: a disk with Debian's programs, once and for all runs; prints where it is.
+# make_userland [PACKAGE...]: a disk with Debian's programs, once and for all runs; prints where
+# it is.
 make_userland()
 {
-	"$KVMFT_ROOT/selftests/ftvmm/userland"
+	"$KVMFT_ROOT/selftests/ftvmm/userland" "$@"
 }
 
 # make_files SIZE: a file system for the guest, on the shared disk.
@@ -35,6 +36,16 @@ make_files()
 {
 	# shellcheck disable=SC2016
 	on h3 sh -c 'mke2fs -q -F -t ext4 /dev/vda "$1" && blockdev --flushbufs /dev/vda' sh "$1"
+}
+
+# give_files IMAGE: what is on the shared disk from now on, and nothing else.
+give_files()
+{
+	# shellcheck disable=SC2016
+	on h3 sh -ec '
+		blkdiscard -z /dev/vda
+		dd if="$1" of=/dev/vda bs=1M conv=sparse,fsync oflag=direct
+		blockdev --flushbufs /dev/vda' sh "$1"
 }
 
 # guest_place HOST: a tap on the service network, and all that the VMM needs.
