@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# needs: hosts=2 timeout=500 breaks
+# needs: hosts=2 timeout=500 breaks either
 #
 # A guest whose pages are sent compressed: the standby has them as they are, whenever it is
 # promoted, in both modes, also if that is changed meanwhile, or if there is no memory for it.

@@ -48,6 +48,11 @@ check "with a rate: it is protected" wait_until 60 guest_is h1 protected
 slow=$(took_ms)
 check "with a rate: that takes $slow ms; $LEAST by the rate, $quick without" \
 	test "$slow" -ge $((LEAST * 9 / 10)) -a "$slow" -gt "$quick"
+
+begin rate ${RATE}M compress lz4
+check "compressed: it is protected" wait_until 60 guest_is h1 protected
+slow=$(took_ms)
+check "compressed: the rate is of what leaves, so that it takes $slow ms" 	test "$slow" -lt $((LEAST / 2))
 check_has "it is told" "$(on h1 ftctl --json show g)" "\"rate_limit\":$((RATE << 20)),"
 
 begin rate 64K
