@@ -24,11 +24,10 @@ make_initrd()
 	"$KVMFT_ROOT/selftests/ftvmm/initrd" "$KVMFT_KERNEL" "$guest_initrd" "$@"
 }
 
-# make_userland [PACKAGE...]: a disk with Debian's programs, once and for all runs; prints where
-# it is.
+# make_userland: a disk with Debian's programs, once and for all runs; prints where it is.
 make_userland()
 {
-	"$KVMFT_ROOT/selftests/ftvmm/userland" "$@"
+	"$KVMFT_ROOT/selftests/ftvmm/userland"
 }
 
 # make_files SIZE: a file system for the guest, on the shared disk.

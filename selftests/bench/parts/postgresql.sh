@@ -93,7 +93,7 @@ measure_all()
 	has "$*, behind that" $((WRITES * CLIENTS))
 }
 
-userland=$(make_userland postgresql-15 coreutils)
+userland=$("$KVMFT_ROOT/selftests/ftvmm/userland" postgresql-15 coreutils)
 check "the disk with the programs is made" test -r "$userland"
 cluster=$("$KVMFT_ROOT/selftests/bench/cluster")
 check "the disk with the cluster is made" test -r "$cluster"
