@@ -28,17 +28,6 @@ vm = json.load(sys.stdin)[0]
 print(*(vm["counters"][name] for name in sys.argv[1:]))' "${@:2}"
 }
 
-committed_is_over()
-{
-	(( $(counter h1 committed) > $1 ))
-}
-
-# some_epochs N: so many more are committed.
-some_epochs()
-{
-	wait_until 60 committed_is_over $(($(counter h1 committed) + $1))
-}
-
 load_module h1
 load_module h2
 make_key

@@ -74,6 +74,18 @@ counter()
 	guest "$1" "counters/$2"
 }
 
+# has_committed COUNT: h1 has, all in all.
+has_committed()
+{
+	(( $(counter h1 committed) >= $1 ))
+}
+
+# some_epochs N: more than so many are committed from now on.
+some_epochs()
+{
+	wait_until 60 has_committed $(($(counter h1 committed) + $1 + 1))
+}
+
 # protects PRIMARY STANDBY [ATTACH-ARGUMENTS...]: the guest of one host, by a standby on
 # the other.
 protects()
@@ -265,6 +277,14 @@ hashes()
 	ask h2 status | python3 -B -c 'import json, sys
 h = json.load(sys.stdin)["hash"]
 print("equal" if h["saved"] == h["found"] else "saved %(saved)s found %(found)s" % h)'
+}
+
+# goes_over NAME: h1's VMM dies, and its standby, which is to take over by itself, has all.
+goes_over()
+{
+	on h1 pkill -9 -x flatvmm
+	check "$1: the standby goes on" wait_until 20 guest_is h2 solo
+	check_eq "$1: its memory is what it was" equal "$(hashes)"
 }
 
 # makes_output NAME HOST: more than it has made so far.
