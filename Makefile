@@ -143,7 +143,7 @@ $(BUILD)/selftests/kvmft/%: selftests/kvmft/%.c uapi/linux/kvmft.h $(wildcard se
 
 # The module's pure parts in a program; selftests/wire/shim stands for the kernel.
 wire_unit_src := $(wildcard kmod/wire*.c) kmod/stage.c kmod/pool.c kmod/pageset.c kmod/histogram.c \
-		 kmod/pack.c \
+		 kmod/pack.c kmod/pace.c \
 		 selftests/wire/shim/shim.c $(wildcard selftests/wire/*.c)
 
 $(BUILD)/selftests/wire/unit: $(wire_unit_src) uapi/linux/kvmft.h $(wildcard kmod/*.h \

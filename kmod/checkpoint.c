@@ -502,7 +502,7 @@ int kvmft_checkpoint_send(struct kvmft_sender *sender)
 		return err;
 	}
 	kvmft_vm_add_time(&primary->vm, KVMFT_TIME_TRANSFER, ktime_get_ns() - before);
-	kvmft_sender_keep_pace(sender, sender->stream->pages);
+	kvmft_sender_learn(sender, sender->stream->pages);
 	kvmft_checkpoint_done(sender);
 	return 0;
 }

@@ -293,6 +293,34 @@ int kvmft_harvest_rings(struct kvmft_harvest *harvest)
 }
 
 /**
+ * kvmft_harvest_waiting() - how much could be found?
+ * @harvest: the harvest, with rings
+ *
+ * To find it has KVM protect those pages again, so that each costs an exit when it is written
+ * next; to look how many there are costs nobody anything.
+ *
+ * Context: may sleep; vcpus may run
+ *
+ * Return: how many entries of rings wait to be read
+ */
+u64 kvmft_harvest_waiting(struct kvmft_harvest *harvest)
+{
+	struct kvm_vcpu *vcpu;
+	unsigned long i;
+	u64 count = 0;
+
+	mutex_lock(&harvest->lock);
+	kvm_for_each_vcpu(i, vcpu, harvest->vmm->kvm) {
+		if (i >= harvest->vcpus)
+			break;
+		/* Vcpus move on meanwhile, so it is what it was. */
+		count += READ_ONCE(vcpu->dirty_ring.dirty_index) - harvest->next[i];
+	}
+	mutex_unlock(&harvest->lock);
+	return count;
+}
+
+/**
  * kvmft_harvest_all() - find what anybody knows
  * @harvest: the harvest
  *
@@ -379,13 +407,16 @@ u64 kvmft_harvest_due(struct kvmft_harvest *harvest)
  */
 static bool take(struct kvmft_harvest *harvest, bool still, u64 number)
 {
+	bool hot = kvmft_hot_find(&harvest->hot, number);
+
 	lockdep_assert_held(&harvest->lock);
 	if (still)
 		kvmft_pageset_add(&harvest->still, number);
 	kvmft_pageset_del(&harvest->due, number);
-	if (!kvmft_pageset_add(&harvest->pending, number))
+	/* A hot one is taken twice without being sent twice. */
+	if (!kvmft_pageset_add(&harvest->pending, number) && !hot)
 		harvest->repeated++;
-	return still || !kvmft_hot_find(&harvest->hot, number);
+	return still || !hot;
 }
 
 /**

@@ -430,26 +430,36 @@ int kvmft_sender_look(struct kvmft_sender *sender)
 	return err && err != -ESHUTDOWN ? no_memory(sender, err) : err;
 }
 
-/*
- * A page that is written all the time would be sent all the time, and write-protected
- * anew each time. When most of what changed has been sent in this epoch already, or if it isn't
- * much, look less often.
- */
-static void set_pace(struct kvmft_sender *sender, bool worth)
+static bool is_async(struct kvmft_primary *primary)
 {
-	sender->pause = worth ? KVMFT_SENDER_PAUSE :
-			min_t(unsigned long, sender->pause * 2, KVMFT_SENDER_PAUSE_MAX);
+	return READ_ONCE(primary->mode) == KVMFT_VM_ASYNC;
 }
 
 /**
- * kvmft_sender_keep_pace() - see from an epoch whether to look more often
+ * kvmft_sender_learn() - see from an epoch that is sent when to look for what changes
  * @sender: the sender
  * @pages: how many it had
  */
-void kvmft_sender_keep_pace(struct kvmft_sender *sender, u64 pages)
+void kvmft_sender_learn(struct kvmft_sender *sender, u64 pages)
 {
-	if (pages >= AHEAD_LEAST)
-		sender->pause = KVMFT_SENDER_PAUSE;
+	struct kvmft_primary *primary = sender->primary;
+	u64 again = READ_ONCE(primary->harvest.repeated);
+
+	kvmft_pace_epoch(&sender->pace, is_async(primary), pages, again - sender->again);
+	sender->again = again;
+}
+
+/* Without rings all that is known to have changed is what is due. */
+static bool pays_to_look(struct kvmft_sender *sender)
+{
+	struct kvmft_primary *primary = sender->primary;
+	u64 changed = kvmft_harvest_due(&primary->harvest);
+
+	if (READ_ONCE(primary->full_ring))
+		return true;
+	if (primary->harvest.ring)
+		changed += kvmft_harvest_waiting(&primary->harvest);
+	return kvmft_pace_pays(&sender->pace, is_async(primary), changed);
 }
 
 /**
@@ -465,12 +475,14 @@ void kvmft_sender_keep_pace(struct kvmft_sender *sender, u64 pages)
 int kvmft_sender_ahead(struct kvmft_sender *sender)
 {
 	struct kvmft_primary *primary = sender->primary;
-	u64 due, sent, repeated;
+	u64 due, sent, again;
+	bool look;
 	int err;
 
+	look = pays_to_look(sender);
 	WRITE_ONCE(primary->full_ring, false);
 	/* One epoch at a time. */
-	if (READ_ONCE(primary->flying))
+	if (!look || READ_ONCE(primary->flying))
 		return 0;
 	/* Reading a whole log time and again costs more than it saves. */
 	if (primary->harvest.ring) {
@@ -479,18 +491,15 @@ int kvmft_sender_ahead(struct kvmft_sender *sender)
 			return err;
 	}
 	due = kvmft_harvest_due(&primary->harvest);
-	if (due < AHEAD_LEAST) {
-		set_pace(sender, false);
+	if (due < AHEAD_LEAST)
 		return 0;
-	}
-	if (READ_ONCE(primary->mode) == KVMFT_VM_ASYNC &&
-	    !kvmft_fault(KVMFT_FAULT_AHEAD_COPIES))
+	if (is_async(primary) && !kvmft_fault(KVMFT_FAULT_AHEAD_COPIES))
 		sender->stream->how = KVMFT_SEND_COPIES;
 	sent = sender->sent;
-	repeated = READ_ONCE(primary->harvest.repeated);
+	again = READ_ONCE(primary->harvest.repeated);
 	err = kvmft_sender_due(sender, true);
-	sent = sender->sent - sent;
-	set_pace(sender, (READ_ONCE(primary->harvest.repeated) - repeated) * 2 <= sent);
+	kvmft_pace_sent(&sender->pace, is_async(primary), sender->sent - sent,
+			READ_ONCE(primary->harvest.repeated) - again);
 	sender->stream->how = KVMFT_SEND_BY_REFERENCE;
 	trace_kvmft_epoch_ahead(primary->vm.name, primary->generation, primary->epoch, due,
 				err ? KVMFT_REASON_CLOSED : 0);

@@ -11,13 +11,10 @@
 #define _KVMFT_OUTGOING_H
 
 #include "memory.h"
+#include "pace.h"
 #include "stream.h"
 
 struct kvmft_primary;
-
-/* How often to look for what changed, while much does, and at the least. */
-#define KVMFT_SENDER_PAUSE max(HZ / 100, 1)
-#define KVMFT_SENDER_PAUSE_MAX HZ
 
 /* Pages that are taken at a time. */
 #define KVMFT_SENDER_BATCH KVMFT_STREAM_BATCH
@@ -35,7 +32,8 @@ struct kvmft_primary;
  * @packed: Those pages that were packed, the same.
  * @refusals: Epochs in a row that were refused.
  * @decided: What it was of the primary when this began.
- * @pause: jiffies between two looks for what changed.
+ * @pace: When to look for what changed.
+ * @again: Pages that were sent more than once in an epoch, ever, up to the epoch before.
  * @paced: Until when what was sent of a full copy lasts, by its rate; CLOCK_MONOTONIC in ns.
  * @numbers: A batch.
  * @pages: Its pages.
@@ -51,7 +49,8 @@ struct kvmft_sender {
 	u64 packed;
 	u32 refusals;
 	u32 decided;
-	unsigned long pause;
+	struct kvmft_pace pace;
+	u64 again;
 	u64 paced;
 	u64 numbers[KVMFT_SENDER_BATCH];
 	struct page *pages[KVMFT_SENDER_BATCH];
@@ -70,6 +69,6 @@ int kvmft_sender_due(struct kvmft_sender *sender, bool ahead);
 int kvmft_sender_reach_end(struct kvmft_sender *sender);
 int kvmft_sender_look(struct kvmft_sender *sender);
 int kvmft_sender_ahead(struct kvmft_sender *sender);
-void kvmft_sender_keep_pace(struct kvmft_sender *sender, u64 pages);
+void kvmft_sender_learn(struct kvmft_sender *sender, u64 pages);
 
 #endif /* _KVMFT_OUTGOING_H */

@@ -378,7 +378,7 @@ static int one_step(struct kvmft_sender *sender)
 		return copy_all(sender);
 	mutex_unlock(&primary->desk);
 	wait_event_interruptible_timeout(primary->channel.wait, something_to_do(sender),
-					 sender->pause);
+					 msecs_to_jiffies(sender->pace.pause));
 	mutex_lock(&primary->desk);
 	if (kvmft_sender_over(sender) || kvmft_conn_broken(sender->stream->conn))
 		return -ECONNABORTED;
@@ -450,7 +450,8 @@ void kvmft_primary_run(struct kvmft_channel *channel, struct kvmft_conn *conn)
 		return;
 	}
 	sender->primary = primary;
-	sender->pause = KVMFT_SENDER_PAUSE;
+	kvmft_pace_init(&sender->pace);
+	sender->again = READ_ONCE(primary->harvest.repeated);
 	spin_lock(&primary->vm.lock);
 	primary->session = true;
 	sender->decided = primary->decided;

@@ -106,7 +106,8 @@ static void run(const struct unit_test *test, int number)
 int main(void)
 {
 	const struct unit_test *all[] = { header_tests, body_tests, stage_tests,
-					   pageset_tests, histogram_tests, pack_tests };
+					   pageset_tests, histogram_tests, pack_tests,
+					   pace_tests };
 	int number = 0;
 	int bad = 0;
 

@@ -46,6 +46,6 @@ struct unit_test {
 };
 
 extern const struct unit_test header_tests[], body_tests[], stage_tests[];
-extern const struct unit_test pageset_tests[], histogram_tests[], pack_tests[];
+extern const struct unit_test pageset_tests[], histogram_tests[], pack_tests[], pace_tests[];
 
 #endif /* _UNIT_H */

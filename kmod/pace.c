@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/kernel.h>
+#include <linux/minmax.h>
+
+#include "pace.h"
+
+/*
+ * What is left when the guest stands still is sent before it goes on in sync mode, but only
+ * copied in async mode, which is much cheaper than an exit: so there more may be left,
+ * and less may be sent in vain.
+ */
+static const struct {
+	u32 least, most;	/* that may be left for the standstill */
+	u32 part;		/* of what is sent that may be in vain: one in so many */
+} limits[] = {
+	[false] = { .least = 64, .most = 2048, .part = 2 },
+	[true] = { .least = 256, .most = 4096, .part = 8 },
+};
+
+/**
+ * kvmft_pace_init() - begin with nothing learnt
+ * @pace: the pace
+ */
+void kvmft_pace_init(struct kvmft_pace *pace)
+{
+	*pace = (struct kvmft_pace){ .pause = KVMFT_PACE_SHORT };
+}
+
+/* It may be another mode than it was learnt in. */
+static void learn(struct kvmft_pace *pace, bool async, u32 least)
+{
+	pace->least = clamp(least, limits[async].least, limits[async].most);
+}
+
+static void judge(struct kvmft_pace *pace, bool async, u64 pages, u64 again)
+{
+	learn(pace, async, again > pages / limits[async].part ? pace->least * 2 :
+								pace->least - pace->least / 4);
+}
+
+/**
+ * kvmft_pace_pays() - is it time to look?
+ * @pace: the pace
+ * @async: the guest's mode
+ * @changed: pages that have changed, as far as that is known without a look
+ *
+ * A guest that does little is looked at seldom, but looked at.
+ *
+ * Return: whether
+ */
+bool kvmft_pace_pays(struct kvmft_pace *pace, bool async, u64 changed)
+{
+	learn(pace, async, pace->least);
+	if (changed >= pace->least) {
+		pace->pause = KVMFT_PACE_SHORT;
+		return true;
+	}
+	if (pace->pause == KVMFT_PACE_LONG)
+		return true;
+	pace->pause = min(pace->pause * 2, KVMFT_PACE_LONG);
+	return false;
+}
+
+/**
+ * kvmft_pace_sent() - learn from pages that were sent while the guest runs
+ * @pace: the pace
+ * @async: the guest's mode
+ * @pages: how many
+ * @again: how many of them had been sent in this epoch before
+ */
+void kvmft_pace_sent(struct kvmft_pace *pace, bool async, u64 pages, u64 again)
+{
+	/* The first ones of an epoch can't have been sent before. */
+	if (pace->ahead)
+		judge(pace, async, pages, again);
+	pace->ahead += pages;
+}
+
+/**
+ * kvmft_pace_epoch() - learn from an epoch that is sent
+ * @pace: the pace
+ * @async: the guest's mode
+ * @pages: how many it has
+ * @again: how many had to be sent more than once
+ */
+void kvmft_pace_epoch(struct kvmft_pace *pace, bool async, u64 pages, u64 again)
+{
+	if (pace->ahead)
+		judge(pace, async, pace->ahead, again);
+	else
+		/* Not to look teaches nothing, so try it again some time. */
+		learn(pace, async, pace->least - pace->least / 8);
+	pace->ahead = 0;
+	if (pages >= limits[async].least)
+		pace->pause = KVMFT_PACE_SHORT;
+}

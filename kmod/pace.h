@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * pace: when to look for what a running guest has changed, to send it ahead.
+ *
+ * Contract: pure functions; whoever has one serializes them. To look has KVM protect again
+ * all that is found, so a page that the guest goes on writing costs an exit and is sent
+ * again each time; not to look leaves pages for when the guest stands still. So
+ * so many must have changed for a look. What number that should be is learnt from how many
+ * of those that were sent ahead had to be sent again in the same epoch.
+ */
+#ifndef _KVMFT_PACE_H
+#define _KVMFT_PACE_H
+
+#include <linux/types.h>
+
+/* How long from one time to the next, in ms: while the guest writes, and when it doesn't. */
+#define KVMFT_PACE_SHORT 10U
+#define KVMFT_PACE_LONG 1000U
+
+/**
+ * struct kvmft_pace - what was learnt
+ * @pause: How long until next time, in ms.
+ * @least: So many pages must have changed for a look.
+ * @ahead: Pages of this epoch that were sent while the guest ran.
+ */
+struct kvmft_pace {
+	u32 pause;
+	u32 least;
+	u64 ahead;
+};
+
+void kvmft_pace_init(struct kvmft_pace *pace);
+bool kvmft_pace_pays(struct kvmft_pace *pace, bool async, u64 changed);
+void kvmft_pace_sent(struct kvmft_pace *pace, bool async, u64 pages, u64 again);
+void kvmft_pace_epoch(struct kvmft_pace *pace, bool async, u64 pages, u64 again);
+
+#endif /* _KVMFT_PACE_H */
