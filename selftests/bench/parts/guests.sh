@@ -56,12 +56,13 @@ has_parked()
 	(( $(traced "$1" unpark ns | wc -l) >= $2 ))
 }
 
-# sizes: guests of all sizes, in turns.
+# sizes: guests of all sizes, in turns. They write the same few pages all the time: one that comes
+# to new ones would have both hosts find memory for them, until it has seen all that it has.
 sizes()
 {
 	local size turn
 	for size in "${SIZES[@]}"; do
-		echo "s$size --guest writer --pages $PAGES --memory ${size}M --backing memfd"
+		echo "s$size --guest counter --memory ${size}M --backing memfd"
 	done >"$scratch/guests"
 	guests
 	for size in "${SIZES[@]}"; do
