@@ -292,30 +292,46 @@ int kvmft_harvest_rings(struct kvmft_harvest *harvest)
 	return err;
 }
 
+/* Entries of a vcpu's ring that nobody has read. It moves on meanwhile. */
+static u32 waiting(const struct kvm_dirty_ring *ring, u32 next)
+{
+	/* An entry can be read a moment before it is counted. */
+	return max_t(s32, READ_ONCE(ring->dirty_index) - next, 0);
+}
+
 /**
- * kvmft_harvest_waiting() - how much could be found?
- * @harvest: the harvest, with rings
+ * kvmft_harvest_changed() - how much is there to find, without finding it?
+ * @harvest: the harvest
+ * @full: a ring will be full before long
  *
- * To find it has KVM protect those pages again, so that each costs an exit when it is written
- * next; to look how many there are costs nobody anything.
+ * To find what is in the rings has KVM protect those pages again, so that each costs an exit when
+ * it is written next; to see how many there are costs nothing, and what the VMM marks
+ * isn't protected at all.
  *
  * Context: may sleep; vcpus may run
  *
- * Return: how many entries of rings wait to be read
+ * Return: pages that are due or marked, and entries of rings
  */
-u64 kvmft_harvest_waiting(struct kvmft_harvest *harvest)
+u64 kvmft_harvest_changed(struct kvmft_harvest *harvest, bool *full)
 {
 	struct kvm_vcpu *vcpu;
 	unsigned long i;
 	u64 count = 0;
 
+	*full = false;
 	mutex_lock(&harvest->lock);
+	harvest_marks(harvest);
 	kvm_for_each_vcpu(i, vcpu, harvest->vmm->kvm) {
-		if (i >= harvest->vcpus)
+		struct kvm_dirty_ring *ring = &vcpu->dirty_ring;
+		u32 entries;
+
+		if (!harvest->ring || i >= harvest->vcpus)
 			break;
-		/* Vcpus move on meanwhile, so it is what it was. */
-		count += READ_ONCE(vcpu->dirty_ring.dirty_index) - harvest->next[i];
+		entries = waiting(ring, harvest->next[i]);
+		*full |= entries > ring->soft_limit / 4 * 3;
+		count += entries;
 	}
+	count += harvest->due.count;
 	mutex_unlock(&harvest->lock);
 	return count;
 }

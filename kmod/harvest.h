@@ -68,7 +68,7 @@ int kvmft_harvest_init(struct kvmft_harvest *harvest, struct kvmft_vmm *vmm,
 		       struct kvmft_memory *memory, u32 vcpus);
 void kvmft_harvest_destroy(struct kvmft_harvest *harvest);
 
-u64 kvmft_harvest_waiting(struct kvmft_harvest *harvest);
+u64 kvmft_harvest_changed(struct kvmft_harvest *harvest, bool *full);
 int kvmft_harvest_all(struct kvmft_harvest *harvest);
 int kvmft_harvest_rings(struct kvmft_harvest *harvest);
 void kvmft_harvest_hot(struct kvmft_harvest *harvest);

@@ -449,17 +449,16 @@ void kvmft_sender_learn(struct kvmft_sender *sender, u64 pages)
 	sender->again = again;
 }
 
-/* Without rings all that is known to have changed is what is due. */
 static bool pays_to_look(struct kvmft_sender *sender)
 {
 	struct kvmft_primary *primary = sender->primary;
-	u64 changed = kvmft_harvest_due(&primary->harvest);
+	bool was_full = xchg(&primary->full_ring, false);
+	bool full;
+	u64 changed;
 
-	if (READ_ONCE(primary->full_ring))
-		return true;
-	if (primary->harvest.ring)
-		changed += kvmft_harvest_waiting(&primary->harvest);
-	return kvmft_pace_pays(&sender->pace, is_async(primary), changed);
+	changed = kvmft_harvest_changed(&primary->harvest, &full);
+	return kvmft_pace_pays(&sender->pace, is_async(primary),
+			       was_full || full ? U64_MAX / 4 : changed);
 }
 
 /**
@@ -476,13 +475,10 @@ int kvmft_sender_ahead(struct kvmft_sender *sender)
 {
 	struct kvmft_primary *primary = sender->primary;
 	u64 due, sent, again;
-	bool look;
 	int err;
 
-	look = pays_to_look(sender);
-	WRITE_ONCE(primary->full_ring, false);
 	/* One epoch at a time. */
-	if (!look || READ_ONCE(primary->flying))
+	if (!pays_to_look(sender) || READ_ONCE(primary->flying))
 		return 0;
 	/* Reading a whole log time and again costs more than it saves. */
 	if (primary->harvest.ring) {
@@ -491,8 +487,10 @@ int kvmft_sender_ahead(struct kvmft_sender *sender)
 			return err;
 	}
 	due = kvmft_harvest_due(&primary->harvest);
-	if (due < AHEAD_LEAST)
+	if (due < AHEAD_LEAST) {
+		kvmft_pace_few(&sender->pace);
 		return 0;
+	}
 	if (is_async(primary) && !kvmft_fault(KVMFT_FAULT_AHEAD_COPIES))
 		sender->stream->how = KVMFT_SEND_COPIES;
 	sent = sender->sent;

@@ -23,7 +23,7 @@ static const struct {
  */
 void kvmft_pace_init(struct kvmft_pace *pace)
 {
-	*pace = (struct kvmft_pace){ .pause = KVMFT_PACE_SHORT };
+	*pace = (struct kvmft_pace){ .pause = KVMFT_PACE_SHORT, .rest = KVMFT_PACE_SHORT };
 }
 
 /* It may be another mode than it was learnt in. */
@@ -32,10 +32,18 @@ static void learn(struct kvmft_pace *pace, bool async, u32 least)
 	pace->least = clamp(least, limits[async].least, limits[async].most);
 }
 
+/* If even the most isn't enough, only time helps. */
 static void judge(struct kvmft_pace *pace, bool async, u64 pages, u64 again)
 {
-	learn(pace, async, again > pages / limits[async].part ? pace->least * 2 :
-								pace->least - pace->least / 4);
+	if (again <= pages / limits[async].part) {
+		if (pace->rest == KVMFT_PACE_SHORT)
+			learn(pace, async, pace->least - pace->least / 4);
+		pace->rest = max(pace->rest / 2, KVMFT_PACE_SHORT);
+	} else {
+		if (pace->least >= limits[async].most)
+			pace->rest = min(pace->rest * 2, KVMFT_PACE_LONG);
+		learn(pace, async, pace->least * 2);
+	}
 }
 
 /**
@@ -46,19 +54,29 @@ static void judge(struct kvmft_pace *pace, bool async, u64 pages, u64 again)
  *
  * A guest that does little is looked at seldom, but looked at.
  *
- * Return: whether
+ * Return: whether; then kvmft_pace_sent() or kvmft_pace_few() is next
  */
 bool kvmft_pace_pays(struct kvmft_pace *pace, bool async, u64 changed)
 {
+	u64 more = changed - min(changed, pace->seen);
+
 	learn(pace, async, pace->least);
-	if (changed >= pace->least) {
-		pace->pause = KVMFT_PACE_SHORT;
+	pace->seen = changed;
+	if (changed >= pace->least || pace->pause == KVMFT_PACE_LONG)
 		return true;
-	}
-	if (pace->pause == KVMFT_PACE_LONG)
-		return true;
-	pace->pause = min(pace->pause * 2, KVMFT_PACE_LONG);
+	/* After twice the time it would be too many, if it goes on like that. */
+	if (changed + more * 2 < pace->least)
+		pace->pause = min(pace->pause * 2, KVMFT_PACE_LONG);
 	return false;
+}
+
+/**
+ * kvmft_pace_few() - it was looked, and there was too little to send it
+ * @pace: the pace
+ */
+void kvmft_pace_few(struct kvmft_pace *pace)
+{
+	pace->pause = min(pace->pause * 2, KVMFT_PACE_LONG);
 }
 
 /**
@@ -74,6 +92,8 @@ void kvmft_pace_sent(struct kvmft_pace *pace, bool async, u64 pages, u64 again)
 	if (pace->ahead)
 		judge(pace, async, pages, again);
 	pace->ahead += pages;
+	pace->seen = 0;
+	pace->pause = pace->rest;
 }
 
 /**
@@ -85,12 +105,15 @@ void kvmft_pace_sent(struct kvmft_pace *pace, bool async, u64 pages, u64 again)
  */
 void kvmft_pace_epoch(struct kvmft_pace *pace, bool async, u64 pages, u64 again)
 {
-	if (pace->ahead)
+	if (pace->ahead) {
 		judge(pace, async, pace->ahead, again);
-	else
+	} else {
 		/* Not to look teaches nothing, so try it again some time. */
-		learn(pace, async, pace->least - pace->least / 8);
+		learn(pace, async, pace->least - pace->least / 32);
+		pace->rest = max(pace->rest / 2, KVMFT_PACE_SHORT);
+	}
 	pace->ahead = 0;
+	pace->seen = 0;
 	if (pages >= limits[async].least)
-		pace->pause = KVMFT_PACE_SHORT;
+		pace->pause = pace->rest;
 }

@@ -20,17 +20,22 @@
 /**
  * struct kvmft_pace - what was learnt
  * @pause: How long until next time, in ms.
+ * @rest: How long it is at the least after pages were sent, in ms.
  * @least: So many pages must have changed for a look.
+ * @seen: So many had when it was asked last.
  * @ahead: Pages of this epoch that were sent while the guest ran.
  */
 struct kvmft_pace {
 	u32 pause;
+	u32 rest;
 	u32 least;
+	u64 seen;
 	u64 ahead;
 };
 
 void kvmft_pace_init(struct kvmft_pace *pace);
 bool kvmft_pace_pays(struct kvmft_pace *pace, bool async, u64 changed);
+void kvmft_pace_few(struct kvmft_pace *pace);
 void kvmft_pace_sent(struct kvmft_pace *pace, bool async, u64 pages, u64 again);
 void kvmft_pace_epoch(struct kvmft_pace *pace, bool async, u64 pages, u64 again);
 
