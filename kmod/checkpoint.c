@@ -116,7 +116,19 @@ static void put_copies(struct kvmft_primary *primary, struct kvmft_copies *copie
 	put_pages(primary, copies);
 }
 
-/* Copies all that is due, while the guest stands still. */
+/* Does the other end have it already? Only hot pages are known that well. */
+static bool is_same(struct kvmft_sender *sender, u64 number, struct page *page)
+{
+	struct kvmft_primary *primary = sender->primary;
+	u64 offset;
+	u32 region = kvmft_memory_region(&primary->vm.memory, number, &offset);
+
+	/* Before an epoch is begun the stream still knows of the last one. */
+	return kvmft_harvest_is_same(&primary->harvest, number, page, sender->begun &&
+				     kvmft_stream_has(sender->stream, region, offset));
+}
+
+/* Copies all that is due and has changed, while the guest stands still. */
 static int copy_due(struct kvmft_sender *sender, struct kvmft_copies *copies)
 {
 	struct kvmft_primary *primary = sender->primary;
@@ -147,6 +159,8 @@ static int copy_due(struct kvmft_sender *sender, struct kvmft_copies *copies)
 		for (i = 0; i < count && !err; i++) {
 			struct page *page = NULL;
 
+			if (is_same(sender, sender->numbers[i], sender->pages[i]))
+				continue;
 			if (!kvmft_memory_is_zero(sender->pages[i]))
 				err = kvmft_pool_get(&primary->spare, &page, 1);
 			if (err)

@@ -374,6 +374,33 @@ void kvmft_harvest_hot(struct kvmft_harvest *harvest)
 }
 
 /**
+ * kvmft_harvest_is_same() - is it known that a page that was taken needn't be sent?
+ * @harvest: the harvest
+ * @number: the page
+ * @page: what is in it, which doesn't change meanwhile
+ * @sent: it was sent in this epoch already
+ *
+ * For who copies what is to be sent: then it is neither copied nor sent, in this epoch.
+ *
+ * Return: whether; the other end has it as it is then
+ */
+bool kvmft_harvest_is_same(struct kvmft_harvest *harvest, u64 number, struct page *page,
+			   bool sent)
+{
+	struct kvmft_hot_page *hot;
+	bool is = false;
+
+	if (!READ_ONCE(harvest->hot.count))
+		return false;
+	mutex_lock(&harvest->lock);
+	hot = kvmft_hot_find(&harvest->hot, number);
+	if (hot)
+		is = kvmft_hot_is_same(&harvest->hot, hot, page, sent);
+	mutex_unlock(&harvest->lock);
+	return is;
+}
+
+/**
  * kvmft_harvest_is_news() - has a page to be sent that was taken?
  * @harvest: the harvest
  * @number: the page

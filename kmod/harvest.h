@@ -72,6 +72,8 @@ u64 kvmft_harvest_changed(struct kvmft_harvest *harvest, bool *full);
 int kvmft_harvest_all(struct kvmft_harvest *harvest);
 int kvmft_harvest_rings(struct kvmft_harvest *harvest);
 void kvmft_harvest_hot(struct kvmft_harvest *harvest);
+bool kvmft_harvest_is_same(struct kvmft_harvest *harvest, u64 number, struct page *page,
+			   bool sent);
 bool kvmft_harvest_is_news(struct kvmft_harvest *harvest, u64 number, struct page *page,
 			   bool sent);
 u64 kvmft_harvest_due(struct kvmft_harvest *harvest);

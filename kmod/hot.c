@@ -121,6 +121,33 @@ bool kvmft_hot_replace(struct kvmft_hot *hot, u64 number, u32 slot, u64 offset,
 	return true;
 }
 
+static void note_same(struct kvmft_hot *hot, struct kvmft_hot_page *page, u32 same)
+{
+	hot->cold += (same >= COLD_EPOCHS) - (page->same >= COLD_EPOCHS);
+	page->same = same;
+}
+
+/**
+ * kvmft_hot_is_same() - is it what it was when it was sent last?
+ * @hot: the set
+ * @page: one of its pages
+ * @now: what is in it, which doesn't change meanwhile; NULL if it is all zero
+ * @sent: something else of it was sent since
+ *
+ * Once an epoch, if it is; else kvmft_hot_is_news() is next, or nothing.
+ *
+ * Return: whether it is; false if nobody knows
+ */
+bool kvmft_hot_is_same(struct kvmft_hot *hot, struct kvmft_hot_page *page,
+		       struct page *now, bool sent)
+{
+	if (!page->known || !now || sent ||
+	    memcmp(page_address(page->last), page_address(now), PAGE_SIZE))
+		return false;
+	note_same(hot, page, page->same + 1);
+	return true;
+}
+
 /**
  * kvmft_hot_is_news() - has it changed since it was sent?
  * @hot: the set
@@ -135,14 +162,9 @@ bool kvmft_hot_replace(struct kvmft_hot *hot, u64 number, u32 slot, u64 offset,
 bool kvmft_hot_is_news(struct kvmft_hot *hot, struct kvmft_hot_page *page,
 		       struct page *now, bool sent)
 {
-	bool was_cold = page->same >= COLD_EPOCHS;
-	bool same = page->known && now && !sent &&
-		    !memcmp(page_address(page->last), page_address(now), PAGE_SIZE);
-
-	page->same = same ? page->same + 1 : 0;
-	hot->cold += (page->same >= COLD_EPOCHS) - was_cold;
-	if (same)
+	if (kvmft_hot_is_same(hot, page, now, sent))
 		return false;
+	note_same(hot, page, 0);
 	page->known = now;
 	if (now)
 		copy_page(page_address(page->last), page_address(now));

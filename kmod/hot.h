@@ -57,6 +57,8 @@ struct kvmft_hot_page *kvmft_hot_find(struct kvmft_hot *hot, u64 number);
 bool kvmft_hot_add(struct kvmft_hot *hot, u64 number, u32 slot, u64 offset);
 bool kvmft_hot_replace(struct kvmft_hot *hot, u64 number, u32 slot, u64 offset,
 		       struct kvmft_hot_page *old);
+bool kvmft_hot_is_same(struct kvmft_hot *hot, struct kvmft_hot_page *page,
+		       struct page *now, bool sent);
 bool kvmft_hot_is_news(struct kvmft_hot *hot, struct kvmft_hot_page *page,
 		       struct page *now, bool sent);
 void kvmft_hot_forget(struct kvmft_hot *hot);
