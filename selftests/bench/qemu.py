@@ -51,7 +51,8 @@ def migrate(here, target):
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         state = here.ask("query-migrate")
-        if state["status"] == "completed":
+        # It says so before it knows how long it took.
+        if state["status"] == "completed" and state["total-time"]:
             print(state["total-time"], state["ram"]["transferred"])
             return
         if state["status"] == "failed":

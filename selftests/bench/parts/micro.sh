@@ -29,6 +29,12 @@ warm()
 # What is counted by a checkpoint, beside the time: in the order of "counts".
 COUNTS=(pages_sent bytes_sent wire_bytes copied exits flushes)
 
+# counted NUMBER...: it is all there that "counts" tells of a guest that kvmft protects.
+counted()
+{
+	(( $# == 3 + ${#COUNTS[@]} ))
+}
+
 # counts: CPU of both hosts in ms; checkpoints so far, and what COUNTS has, which only kvmft counts.
 counts()
 {
@@ -39,7 +45,7 @@ counts()
 		cd /sys/class/kvmft/vm-g 2>/dev/null || exit 0
 		cat counters/committed counters/pages_sent counters/bytes \
 			/sys/class/kvmft/pair-alpha/tx_bytes counters/pages_copied
-		cat /sys/kernel/debug/kvm/*-*/exits /sys/kernel/debug/kvm/*-*/remote_tlb_flush'
+		cd /sys/kernel/debug/kvm/"$(pgrep -x ftvmm)"-* && cat exits remote_tlb_flush'
 }
 
 # measure PEER VCPUS PAGES ROUND
@@ -67,6 +73,7 @@ measure()
 	record cpu_there "$@" $(((after[1] - before[1]) * 1000000 / count))
 	echo "# p50 $(quantile 50 <"$scratch/waits") ns"
 	[[ $peer == *sync* ]] || return
+	check "$name: it is known what that takes" counted "${after[@]}"
 	record parked_p50 "$@" "$(traced g unpark ns | quantile 50)"
 	count=$((after[2] - before[2]))
 	(( count )) || return
