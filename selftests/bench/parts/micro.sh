@@ -30,6 +30,7 @@ warm()
 COUNTS=(pages_sent bytes_sent wire_bytes copied exits flushes)
 
 # counted NUMBER...: it is all there that "counts" tells of a guest that kvmft protects.
+# shellcheck disable=SC2317
 counted()
 {
 	(( $# == 3 + ${#COUNTS[@]} ))
