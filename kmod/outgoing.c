@@ -458,7 +458,7 @@ static bool pays_to_look(struct kvmft_sender *sender)
 
 	changed = kvmft_harvest_changed(&primary->harvest, &full);
 	return kvmft_pace_pays(&sender->pace, is_async(primary),
-			       was_full || full ? U64_MAX / 4 : changed);
+			       was_full || full ? U64_MAX : changed);
 }
 
 /**

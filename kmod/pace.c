@@ -26,6 +26,16 @@ void kvmft_pace_init(struct kvmft_pace *pace)
 	*pace = (struct kvmft_pace){ .pause = KVMFT_PACE_SHORT, .rest = KVMFT_PACE_SHORT };
 }
 
+static u32 longer(u32 ms)
+{
+	return min(ms * 2, KVMFT_PACE_LONG);
+}
+
+static u32 shorter(u32 ms)
+{
+	return max(ms / 2, KVMFT_PACE_SHORT);
+}
+
 /* It may be another mode than it was learnt in. */
 static void learn(struct kvmft_pace *pace, bool async, u32 least)
 {
@@ -38,10 +48,10 @@ static void judge(struct kvmft_pace *pace, bool async, u64 pages, u64 again)
 	if (again <= pages / limits[async].part) {
 		if (pace->rest == KVMFT_PACE_SHORT)
 			learn(pace, async, pace->least - pace->least / 4);
-		pace->rest = max(pace->rest / 2, KVMFT_PACE_SHORT);
+		pace->rest = shorter(pace->rest);
 	} else {
 		if (pace->least >= limits[async].most)
-			pace->rest = min(pace->rest * 2, KVMFT_PACE_LONG);
+			pace->rest = longer(pace->rest);
 		learn(pace, async, pace->least * 2);
 	}
 }
@@ -66,7 +76,7 @@ bool kvmft_pace_pays(struct kvmft_pace *pace, bool async, u64 changed)
 		return true;
 	/* After twice the time it would be too many, if it goes on like that. */
 	if (changed + more * 2 < pace->least)
-		pace->pause = min(pace->pause * 2, KVMFT_PACE_LONG);
+		pace->pause = longer(pace->pause);
 	return false;
 }
 
@@ -76,7 +86,7 @@ bool kvmft_pace_pays(struct kvmft_pace *pace, bool async, u64 changed)
  */
 void kvmft_pace_few(struct kvmft_pace *pace)
 {
-	pace->pause = min(pace->pause * 2, KVMFT_PACE_LONG);
+	pace->pause = longer(pace->pause);
 }
 
 /**
@@ -110,7 +120,7 @@ void kvmft_pace_epoch(struct kvmft_pace *pace, bool async, u64 pages, u64 again)
 	} else {
 		/* Not to look teaches nothing, so try it again some time. */
 		learn(pace, async, pace->least - pace->least / 32);
-		pace->rest = max(pace->rest / 2, KVMFT_PACE_SHORT);
+		pace->rest = shorter(pace->rest);
 	}
 	pace->ahead = 0;
 	pace->seen = 0;

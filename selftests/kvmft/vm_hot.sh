@@ -44,13 +44,13 @@ replaced()
 }
 
 # since: pages that were copied and sent since this was asked last, more or less at one time.
-declare -A before=([copied]=0 [sent]=0)
+before=(0 0)
 since()
 {
 	local now
 	mapfile -t now < <(on h1 sh -c 'cd /sys/class/kvmft/vm-g/counters && cat pages_copied pages_sent')
-	copied=$((now[0] - before[copied])) sent=$((now[1] - before[sent]))
-	before=([copied]=${now[0]} [sent]=${now[1]})
+	copied=$((now[0] - before[0])) sent=$((now[1] - before[1]))
+	before=("${now[@]}")
 }
 
 check "it is counted what makes place" count_replaced

@@ -29,13 +29,6 @@ warm()
 # What is counted by a checkpoint, beside the time: in the order of "counts".
 COUNTS=(pages_sent bytes_sent wire_bytes copied exits flushes)
 
-# counted NUMBER...: it is all there that "counts" tells of a guest that kvmft protects.
-# shellcheck disable=SC2317
-counted()
-{
-	(( $# == 3 + ${#COUNTS[@]} ))
-}
-
 # counts: CPU of both hosts in ms; checkpoints so far, and what COUNTS has, which only kvmft counts.
 counts()
 {
@@ -74,7 +67,7 @@ measure()
 	record cpu_there "$@" $(((after[1] - before[1]) * 1000000 / count))
 	echo "# p50 $(quantile 50 <"$scratch/waits") ns"
 	[[ $peer == *sync* ]] || return
-	check "$name: it is known what that takes" counted "${after[@]}"
+	check_eq "$name: it is known what that takes" $((3 + ${#COUNTS[@]})) ${#after[@]}
 	record parked_p50 "$@" "$(traced g unpark ns | quantile 50)"
 	count=$((after[2] - before[2]))
 	(( count )) || return
