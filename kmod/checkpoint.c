@@ -317,7 +317,7 @@ static bool may_copy(struct kvmft_sender *sender, u64 most)
 {
 	struct kvmft_primary *primary = sender->primary;
 
-	return READ_ONCE(primary->mode) == KVMFT_VM_ASYNC && !sender->full &&
+	return kvmft_primary_is_async(primary) && !sender->full &&
 	       READ_ONCE(primary->exchange) == KVMFT_EXCHANGE_NONE &&
 	       (!sender->begun || !sender->by_reference ||
 		kvmft_fault(KVMFT_FAULT_AHEAD_COPIES)) &&

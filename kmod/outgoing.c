@@ -430,11 +430,6 @@ int kvmft_sender_look(struct kvmft_sender *sender)
 	return err && err != -ESHUTDOWN ? no_memory(sender, err) : err;
 }
 
-static bool is_async(struct kvmft_primary *primary)
-{
-	return READ_ONCE(primary->mode) == KVMFT_VM_ASYNC;
-}
-
 /**
  * kvmft_sender_learn() - see from an epoch that is sent when to look for what changes
  * @sender: the sender
@@ -445,7 +440,8 @@ void kvmft_sender_learn(struct kvmft_sender *sender, u64 pages)
 	struct kvmft_primary *primary = sender->primary;
 	u64 again = READ_ONCE(primary->harvest.repeated);
 
-	kvmft_pace_epoch(&sender->pace, is_async(primary), pages, again - sender->again);
+	kvmft_pace_epoch(&sender->pace, kvmft_primary_is_async(primary), pages,
+			 again - sender->again);
 	sender->again = again;
 }
 
@@ -457,7 +453,7 @@ static bool pays_to_look(struct kvmft_sender *sender)
 	u64 changed;
 
 	changed = kvmft_harvest_changed(&primary->harvest, &full);
-	return kvmft_pace_pays(&sender->pace, is_async(primary),
+	return kvmft_pace_pays(&sender->pace, kvmft_primary_is_async(primary),
 			       was_full || full ? U64_MAX : changed);
 }
 
@@ -491,12 +487,12 @@ int kvmft_sender_ahead(struct kvmft_sender *sender)
 		kvmft_pace_few(&sender->pace);
 		return 0;
 	}
-	if (is_async(primary) && !kvmft_fault(KVMFT_FAULT_AHEAD_COPIES))
+	if (kvmft_primary_is_async(primary) && !kvmft_fault(KVMFT_FAULT_AHEAD_COPIES))
 		sender->stream->how = KVMFT_SEND_COPIES;
 	sent = sender->sent;
 	again = READ_ONCE(primary->harvest.repeated);
 	err = kvmft_sender_due(sender, true);
-	kvmft_pace_sent(&sender->pace, is_async(primary), sender->sent - sent,
+	kvmft_pace_sent(&sender->pace, kvmft_primary_is_async(primary), sender->sent - sent,
 			READ_ONCE(primary->harvest.repeated) - again);
 	sender->stream->how = KVMFT_SEND_BY_REFERENCE;
 	trace_kvmft_epoch_ahead(primary->vm.name, primary->generation, primary->epoch, due,

@@ -251,6 +251,12 @@ bool kvmft_primary_is_wanted(struct kvmft_primary *primary);
 bool kvmft_primary_is_told(struct kvmft_primary *primary);
 void kvmft_primary_no_exchange(struct kvmft_primary *primary);
 
+/* May the guest go on before what it has changed is safe? */
+static inline bool kvmft_primary_is_async(struct kvmft_primary *primary)
+{
+	return READ_ONCE(primary->mode) == KVMFT_VM_ASYNC;
+}
+
 /* Does output of this guest need an epoch? */
 static inline bool kvmft_primary_output_waits(struct kvmft_primary *primary)
 {
