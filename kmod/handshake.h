@@ -18,7 +18,7 @@
 #define KVMFT_HANDSHAKE_TIMEOUT (2 * HZ)
 
 /* Features that this version has. Encryption is to come. */
-#define KVMFT_FEATURES KVMFT_WIRE_FEATURE_LZ4
+#define KVMFT_FEATURES (KVMFT_WIRE_FEATURE_LZ4 | KVMFT_WIRE_FEATURE_FOLLOWS)
 
 /**
  * struct kvmft_identity - one's own end of a pair

@@ -187,8 +187,9 @@ static int on_begin(struct kvmft_intake *intake, struct kvmft_conn *conn)
 		reason = KVMFT_REASON_PROTOCOL;
 	if (!reason)
 		reason = kvmft_stage_begin(stage, header->generation,
-					   header->epoch,
-					   begin.flags & KVMFT_WIRE_BEGIN_FULL);
+					   header->epoch, begin.flags);
+	if (!reason && stage->phase == KVMFT_STAGE_REFUSING)
+		return 0;
 	if (!reason && stage->full) {
 		reason = intake->ops->full ? intake->ops->full(intake) :
 					     KVMFT_REASON_LOCAL;

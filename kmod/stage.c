@@ -152,27 +152,40 @@ static bool is_newer(const struct kvmft_stage *stage, u64 generation, u64 epoch)
 	return epoch > stage->committed_epoch;
 }
 
+static bool is_next(const struct kvmft_stage *stage, u64 generation, u64 epoch)
+{
+	return generation == stage->committed_generation &&
+	       epoch == stage->committed_epoch + 1;
+}
+
 /**
  * kvmft_stage_begin() - begin an epoch
  * @stage: the stage
  * @generation: the generation of who sends it
  * @epoch: its number, above that of any committed one of its generation
- * @full: it is a full copy
+ * @flags: what BEGIN says of it
  *
- * Return: 0, KVMFT_REASON_STALE, or KVMFT_REASON_PROTOCOL if another one is open
+ * One that follows one that was thrown away is thrown away as well; who sends it was told
+ * already, and so isn't told again: then the stage goes on refusing.
+ *
+ * Return: 0, KVMFT_REASON_STALE, or KVMFT_REASON_PROTOCOL if another one is open, or if it
+ * follows another one than the last that was committed
  */
 enum kvmft_reason kvmft_stage_begin(struct kvmft_stage *stage, u64 generation,
-				    u64 epoch, bool full)
+				    u64 epoch, u32 flags)
 {
 	if (stage->phase == KVMFT_STAGE_OPEN ||
 	    stage->phase == KVMFT_STAGE_COMMITTED)
 		return kvmft_stage_refuse(stage, KVMFT_REASON_PROTOCOL);
 	if (!is_newer(stage, generation, epoch))
 		return kvmft_stage_refuse(stage, KVMFT_REASON_STALE);
+	if (flags & KVMFT_WIRE_BEGIN_FOLLOWS && !is_next(stage, generation, epoch))
+		return stage->phase == KVMFT_STAGE_REFUSING ?
+		       0 : kvmft_stage_refuse(stage, KVMFT_REASON_PROTOCOL);
 
 	stage->generation = generation;
 	stage->epoch = epoch;
-	stage->full = full;
+	stage->full = flags & KVMFT_WIRE_BEGIN_FULL;
 	stage->phase = KVMFT_STAGE_OPEN;
 	return 0;
 }

@@ -106,7 +106,7 @@ typedef int (*kvmft_stage_walk_fn)(void *context, u32 region, u64 offset);
 void kvmft_stage_init(struct kvmft_stage *stage, u64 ceiling, u32 keep);
 void kvmft_stage_destroy(struct kvmft_stage *stage);
 enum kvmft_reason kvmft_stage_begin(struct kvmft_stage *stage, u64 generation,
-				    u64 epoch, bool full);
+				    u64 epoch, u32 flags);
 enum kvmft_reason kvmft_stage_check(struct kvmft_stage *stage, u64 generation,
 				    u64 epoch, u32 bulk);
 enum kvmft_reason kvmft_stage_add(struct kvmft_stage *stage, const u8 *body,

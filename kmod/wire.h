@@ -255,13 +255,17 @@ struct kvmft_wire_item {
 
 /* BEGIN: what isn't named is zero; the pages go where they belong at once. */
 #define KVMFT_WIRE_BEGIN_FULL	0x1
+/* BEGIN: it counts only if the one whose number is one less does, which isn't answered yet. */
+#define KVMFT_WIRE_BEGIN_FOLLOWS	0x2
 
 /* A feature in HELLO: PAGES may have runs with KVMFT_WIRE_RUN_LZ4. */
 #define KVMFT_WIRE_FEATURE_LZ4	BIT_ULL(0)
+/* Another one: BEGIN may have KVMFT_WIRE_BEGIN_FOLLOWS. */
+#define KVMFT_WIRE_FEATURE_FOLLOWS	BIT_ULL(1)
 
 /**
  * struct kvmft_wire_begin - BEGIN
- * @flags: KVMFT_WIRE_BEGIN_FULL.
+ * @flags: KVMFT_WIRE_BEGIN_FULL or KVMFT_WIRE_BEGIN_FOLLOWS.
  * @stamp: The sender's CLOCK_BOOTTIME in ns.
  */
 struct kvmft_wire_begin {

@@ -34,7 +34,9 @@ enum kvmft_reason kvmft_wire_get_begin(const u8 *from, u32 len,
 		return KVMFT_REASON_LIMIT;
 	begin->flags = get_unaligned_le32(from);
 	begin->stamp = get_unaligned_le64(from + 8);
-	if (get_unaligned_le32(from + 4) || begin->flags & ~KVMFT_WIRE_BEGIN_FULL)
+	if (get_unaligned_le32(from + 4) ||
+	    (begin->flags && begin->flags != KVMFT_WIRE_BEGIN_FULL &&
+	     begin->flags != KVMFT_WIRE_BEGIN_FOLLOWS))
 		return KVMFT_REASON_PROTOCOL;
 	return 0;
 }

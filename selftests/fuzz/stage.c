@@ -138,17 +138,23 @@ static enum kvmft_reason model_refuse(enum kvmft_reason reason)
 	return reason;
 }
 
-static enum kvmft_reason model_begin(u64 generation, u64 epoch, bool full)
+static enum kvmft_reason model_begin(u64 generation, u64 epoch, u32 flags)
 {
 	if (model.phase == KVMFT_STAGE_OPEN)
 		return model_refuse(KVMFT_REASON_PROTOCOL);
 	if (generation < model.committed_generation ||
 	    (generation == model.committed_generation && epoch <= model.committed_epoch))
 		return model_refuse(KVMFT_REASON_STALE);
+	if (flags == KVMFT_WIRE_BEGIN_FOLLOWS &&
+	    (generation != model.committed_generation || epoch - model.committed_epoch != 1)) {
+		if (model.phase == KVMFT_STAGE_REFUSING)
+			return 0;
+		return model_refuse(KVMFT_REASON_PROTOCOL);
+	}
 	model_forget(KVMFT_STAGE_OPEN);
 	model.generation = generation;
 	model.epoch = epoch;
-	model.full = full;
+	model.full = flags == KVMFT_WIRE_BEGIN_FULL;
 	return 0;
 }
 
@@ -453,10 +459,9 @@ static void deliver(u8 type, u32 len, u32 bulk, u64 generation, u64 epoch)
 	switch (header.type) {
 	case KVMFT_WIRE_BEGIN:
 		must(!kvmft_wire_get_begin(body, len, &begin));
-		predicted = model_begin(header.generation, header.epoch,
-					begin.flags & KVMFT_WIRE_BEGIN_FULL);
+		predicted = model_begin(header.generation, header.epoch, begin.flags);
 		reason = kvmft_stage_begin(&stage, header.generation, header.epoch,
-					   begin.flags & KVMFT_WIRE_BEGIN_FULL);
+					   begin.flags);
 		break;
 	case KVMFT_WIRE_PAGES:
 		reason = on_pages(&header, body, &predicted);
@@ -484,12 +489,14 @@ static void begin_step(void)
 	struct kvmft_wire_begin begin = { .stamp = 1 };
 	u8 epoch = take(1);
 
-	/* Those from 32 on are full copies. */
-	if (epoch & 0x20)
+	/* Those from 32 on are full copies, or behind the one before. */
+	if ((epoch & 0x30) == 0x20)
 		begin.flags = KVMFT_WIRE_BEGIN_FULL;
+	else if (epoch & 0x20)
+		begin.flags = KVMFT_WIRE_BEGIN_FOLLOWS;
 
 	deliver(KVMFT_WIRE_BEGIN, kvmft_wire_put_begin(frame.body, &begin), 0,
-		epoch >> 6, epoch & 63);
+		epoch >> 6, begin.flags == KVMFT_WIRE_BEGIN_FOLLOWS ? epoch & 15 : epoch & 63);
 }
 
 /*

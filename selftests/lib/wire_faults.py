@@ -123,7 +123,7 @@ HELLOS = [
     ("the name in other letters", "BAD_NAME", {"name": b"FAULTS"}),
     ("a name without an end", "BAD_NAME PROTOCOL", {"name": b"f" * 32}),
     ("something behind the name's end", "BAD_NAME PROTOCOL", {"name": b"faults\0x"}),
-    ("a required feature, bit 1", "FEATURES", {"required": 2}),
+    ("a required feature, bit 2", "FEATURES", {"required": 4}),
     ("a required feature, bit 63", "FEATURES", {"required": 1 << 63, "features": (1 << 64) - 1}),
     ("kind 0", "PROTOCOL", {"kind": 0}),
     ("kind 3", "PROTOCOL", {"kind": 3}),

@@ -330,8 +330,9 @@ def data(target):
 
     for what, reasons, act in data_cases():
         judge(what, reasons, act)
-    for what, flags, zero in (("flag 1", 2, 0), ("flag 31", 1 << 31, 0),
-                              ("a reserved field", 0, 1)):
+    for what, flags, zero in (("flag 2", 4, 0), ("flag 31", 1 << 31, 0),
+                              ("flags 0 and 1", 3, 0), ("a reserved field", 0, 1),
+                              ("an epoch behind one that isn't", f.FOLLOWS, 0)):
         judge(f"BEGIN with {what}", "PROTOCOL", lambda source: source.send(
             BEGIN, struct.pack("<IIQ", flags, zero, 1), epoch=9), begun=False)
     target.tap.check("after all of these the session is the same", not session.ended and

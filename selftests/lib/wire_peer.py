@@ -239,6 +239,37 @@ def epochs(tap, pair, session):
     return guest
 
 
+def follows(tap, guest):
+    """Epochs that begin before the one before is answered, and come to nothing with it."""
+    source = guest.source
+
+    def send(number, spoilt=False, **begin):
+        source.begin(**begin)
+        pages = [(8, i * PAGE, page(number + i)) for i in range(3)]
+        source.pages(pages)
+        body = f.commit_body(source.content)
+        source.commit(bytes([body[0] ^ 1]) + body[1:] if spoilt else None)
+        return source.number, {(region, offset): c for region, offset, c in pages}
+
+    first, was = send(1)
+    second, then = send(2, flags=f.FOLLOWS)
+    tap.equal("two that are under way are acknowledged, in their order",
+              [("ACK", source.generation, first), ("ACK", source.generation, second)],
+              [source.answer(), source.answer()])
+    guest.content.update(was)
+    guest.content.update(then)
+    guest.holds("of both", second)
+
+    bad, _ = send(3, spoilt=True)
+    send(4, flags=f.FOLLOWS)
+    after, now = send(5)
+    tap.equal("one that follows one that is thrown away isn't answered",
+              [("MISMATCH", source.generation, bad), ("ACK", source.generation, after)],
+              [source.answer(), source.answer()])
+    guest.content.update(now)
+    guest.holds("of neither", after)
+
+
 def several(tap, pair, session, guest):
     """Guests beside each other, a data connection each."""
     others = []
@@ -354,6 +385,7 @@ def listening_module(tap):
         session = me.connect(pair.address)
         with tap.part("epochs"):
             guest = epochs(tap, pair, session)
+            follows(tap, guest)
             several(tap, pair, session, guest)
             session = new_session(tap, pair, me, guest)
         with tap.part("the module's listening end sends"):

@@ -23,6 +23,7 @@
 #define NOT_BEGUN KVMFT_REASON_NOT_BEGUN
 #define PROTOCOL KVMFT_REASON_PROTOCOL
 #define STALE KVMFT_REASON_STALE
+#define FOLLOWS KVMFT_WIRE_BEGIN_FOLLOWS
 #define TOO_BIG KVMFT_REASON_TOO_BIG
 
 #define PAGE 4096ULL
@@ -282,7 +283,7 @@ static void epochs(void)
 		struct kvmft_wire_commit commit = commit_of(known[i].committed);
 
 		seen.keep = i & 1;
-		check_eq(kvmft_stage_begin(&stage, GENERATION, ++epoch, false), OK, "begin");
+		check_eq(kvmft_stage_begin(&stage, GENERATION, ++epoch, 0), OK, "begin");
 		for (int n = 0; n < 4 && known[i].frames[n]; n++)
 			check_eq(give(&stage, epoch, known[i].frames[n]), OK, "%s",
 				 known[i].frames[n]);
@@ -304,7 +305,7 @@ static void full_copies(void)
 	struct kvmft_stage stage;
 
 	kvmft_stage_init(&stage, ROOM, 8);
-	check_eq(kvmft_stage_begin(&stage, GENERATION, 1, true), OK, "begin");
+	check_eq(kvmft_stage_begin(&stage, GENERATION, 1, KVMFT_WIRE_BEGIN_FULL), OK, "begin");
 	check_eq(give(&stage, 1, "0:1=ab 0:3=c"), OK, "pages");
 	check_eq(give(&stage, 1, "0:2=x 0:3=."), OK, "later versions");
 	check(!memcmp(placed + 1, "ax.", 3), "all is at its place");
@@ -315,10 +316,10 @@ static void full_copies(void)
 	check_eq(seen.count, 0, "pages handed over");
 	check_empty(&stage, whole);
 
-	kvmft_stage_begin(&stage, GENERATION, 2, true);
+	kvmft_stage_begin(&stage, GENERATION, 2, KVMFT_WIRE_BEGIN_FULL);
 	check_eq(give(&stage, 2, "0:1=a 0:2=y 0:3=."), OK, "other pages");
 	check_eq(kvmft_stage_verify(&stage, GENERATION, 2, &commit), MISMATCH, "verify");
-	kvmft_stage_begin(&stage, GENERATION, 3, true);
+	kvmft_stage_begin(&stage, GENERATION, 3, KVMFT_WIRE_BEGIN_FULL);
 	check_eq(give(&stage, 3, "0:70=a"), LAYOUT, "a page without a place");
 	check_eq(give(&stage, 3, "0:1=a"), NOT_BEGUN, "what comes after it");
 	kvmft_stage_destroy(&stage);
@@ -331,7 +332,7 @@ static void kept_pages(void)
 
 	seen.keep = true;
 	kvmft_stage_init(&stage, ROOM, 8);
-	kvmft_stage_begin(&stage, GENERATION, 1, false);
+	kvmft_stage_begin(&stage, GENERATION, 1, 0);
 	give(&stage, 1, "0:0=abc 0:3=.");
 	commit_and_apply(&stage, 1, "0:0=a 0:1=b 0:2=c 0:3=.", &seen);
 	check_eq(seen.count, 1, "pages kept");
@@ -348,7 +349,7 @@ static void walks(void)
 	struct kvmft_stage stage;
 
 	kvmft_stage_init(&stage, ROOM, 2);
-	kvmft_stage_begin(&stage, GENERATION, 1, false);
+	kvmft_stage_begin(&stage, GENERATION, 1, 0);
 	check_eq(kvmft_stage_walk(&stage, look, &seen), 0, "nothing to see");
 	check(!*seen.text, "saw %s", seen.text);
 	give(&stage, 1, "1:0=a 0:7=. 0:2=b");
@@ -391,7 +392,7 @@ static void ceilings(void)
 		u32 state = known[i / 2].state;
 
 		kvmft_stage_init(&stage, known[i / 2].needed - low, 2);
-		kvmft_stage_begin(&stage, GENERATION, 1, false);
+		kvmft_stage_begin(&stage, GENERATION, 1, 0);
 		for (int n = 0; n < 4 && frame[n] && !reason; n++)
 			reason = give(&stage, 1, frame[n]);
 		if (state && !reason)
@@ -401,7 +402,7 @@ static void ceilings(void)
 		if (low) {
 			check_empty(&stage, "too big");
 			check_eq(give(&stage, 1, "0:0=."), NOT_BEGUN, "the rest of it");
-			check_eq(kvmft_stage_begin(&stage, GENERATION, 2, false), OK, "the next");
+			check_eq(kvmft_stage_begin(&stage, GENERATION, 2, 0), OK, "the next");
 		}
 		kvmft_stage_destroy(&stage);
 	}
@@ -413,15 +414,15 @@ static void check_before_receiving(void)
 	struct kvmft_stage stage;
 
 	kvmft_stage_init(&stage, 8 * PAGE, 2);
-	kvmft_stage_begin(&stage, GENERATION, 1, false);
+	kvmft_stage_begin(&stage, GENERATION, 1, 0);
 	check_eq(kvmft_stage_check(&stage, GENERATION, 1, 8 * PAGE), OK, "all of it");
 	check_eq(kvmft_stage_check(&stage, GENERATION, 1, 8 * PAGE + 1), TOO_BIG, "more");
-	kvmft_stage_begin(&stage, GENERATION, 1, false);
+	kvmft_stage_begin(&stage, GENERATION, 1, 0);
 	check_eq(give(&stage, 1, "0:0=abcdefg"), OK, "up to the ceiling");
 	check_eq(give(&stage, 1, "0:0=hijklmn"), OK, "replaced at the ceiling");
 	check_eq(give(&stage, 1, "0:7=o"), TOO_BIG, "another page");
 	check_empty(&stage, "too big");
-	kvmft_stage_begin(&stage, GENERATION, 1, false);
+	kvmft_stage_begin(&stage, GENERATION, 1, 0);
 	check_eq(give(&stage, 1, "0:0=abcd"), OK, "half of it");
 	check_eq(give(&stage, 1, "0:4=efghij"), TOO_BIG, "in the middle of a frame");
 	check_empty(&stage, "too big");
@@ -452,7 +453,7 @@ static void mismatches(void)
 		commit.state_crc ^= i == 4;
 
 		epoch++;
-		kvmft_stage_begin(&stage, GENERATION, epoch, false);
+		kvmft_stage_begin(&stage, GENERATION, epoch, 0);
 		give(&stage, epoch, "5:9=b 0:1=.");
 		give_state(&stage, epoch, 0, 8193, 4096, 's');
 		give(&stage, epoch, "0:0=a");
@@ -503,7 +504,7 @@ static void states(void)
 
 	kvmft_stage_init(&stage, ROOM, 2);
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
-		kvmft_stage_begin(&stage, GENERATION, 1, false);
+		kvmft_stage_begin(&stage, GENERATION, 1, 0);
 		for (int n = 0; n < 3 && known[i].piece[n].len; n++) {
 			bool last = n == 2 || !known[i].piece[n + 1].len;
 
@@ -532,43 +533,60 @@ static void order(void)
 	kvmft_stage_drop(&stage);
 	check_eq(commit_stage(&stage, GENERATION, 1, &nothing), NOT_BEGUN,
 		 "commit before any");
-	check_eq(kvmft_stage_begin(&stage, 0, 0, false), STALE, "0 of 0");
+	check_eq(kvmft_stage_begin(&stage, 0, 0, 0), STALE, "0 of 0");
 
-	check_eq(kvmft_stage_begin(&stage, GENERATION, 5, false), OK, "begin");
+	check_eq(kvmft_stage_begin(&stage, GENERATION, 5, 0), OK, "begin");
 	check_eq(give(&stage, 4, "0:0=a"), PROTOCOL, "pages of another one");
-	check_eq(kvmft_stage_begin(&stage, GENERATION, 5, false), OK, "begin");
+	check_eq(kvmft_stage_begin(&stage, GENERATION, 5, 0), OK, "begin");
 	check_eq(kvmft_stage_check(&stage, GENERATION + 1, 5, 0), PROTOCOL,
 		 "another generation");
-	check_eq(kvmft_stage_begin(&stage, GENERATION, 5, false), OK, "begin");
+	check_eq(kvmft_stage_begin(&stage, GENERATION, 5, 0), OK, "begin");
 	check_eq(commit_stage(&stage, GENERATION, 6, &nothing), PROTOCOL,
 		 "commit of another one");
-	check_eq(kvmft_stage_begin(&stage, GENERATION, 5, false), OK, "begin");
+	check_eq(kvmft_stage_begin(&stage, GENERATION, 5, 0), OK, "begin");
 	check_eq(give(&stage, 5, "0:0=a"), OK, "pages");
-	check_eq(kvmft_stage_begin(&stage, GENERATION, 6, false), PROTOCOL, "begin twice");
+	check_eq(kvmft_stage_begin(&stage, GENERATION, 6, 0), PROTOCOL, "begin twice");
 	check_empty(&stage, "begun twice");
 	check_eq(give(&stage, 6, "0:0=a"), NOT_BEGUN, "pages then");
 
-	check_eq(kvmft_stage_begin(&stage, GENERATION, 5, false), OK, "begin");
+	check_eq(kvmft_stage_begin(&stage, GENERATION, 5, 0), OK, "begin");
 	check_eq(give(&stage, 5, "0:0=a"), OK, "pages");
 	check_eq(kvmft_stage_refuse(&stage, KVMFT_REASON_GONE), KVMFT_REASON_GONE,
 		 "refuse");
 	check_empty(&stage, "refused");
-	check_eq(kvmft_stage_begin(&stage, GENERATION, 5, false), OK, "begin");
+	check_eq(kvmft_stage_begin(&stage, GENERATION, 5, 0), OK, "begin");
 	commit_and_apply(&stage, 5, "", seen);
 
-	check_eq(kvmft_stage_begin(&stage, GENERATION, 5, false), STALE, "the same");
+	check_eq(kvmft_stage_begin(&stage, GENERATION, 5, 0), STALE, "the same");
 	check_eq(give(&stage, 5, "0:0=a"), NOT_BEGUN, "pages of it");
-	check_eq(kvmft_stage_begin(&stage, GENERATION, 4, false), STALE, "the one before");
-	check_eq(kvmft_stage_begin(&stage, GENERATION - 1, 9, false), STALE,
+	check_eq(kvmft_stage_begin(&stage, GENERATION, 4, 0), STALE, "the one before");
+	check_eq(kvmft_stage_begin(&stage, GENERATION - 1, 9, 0), STALE,
 		 "an older generation");
-	check_eq(kvmft_stage_begin(&stage, GENERATION, 6, false), OK, "the next");
+	check_eq(kvmft_stage_begin(&stage, GENERATION, 6, 0), OK, "the next");
 	kvmft_stage_drop(&stage);
-	check_eq(kvmft_stage_begin(&stage, GENERATION + 1, 1, false), OK, "a new generation");
+	check_eq(kvmft_stage_begin(&stage, GENERATION + 1, 1, 0), OK, "a new generation");
+	kvmft_stage_drop(&stage);
+
+	check_eq(kvmft_stage_begin(&stage, GENERATION, 7, FOLLOWS), PROTOCOL,
+		 "behind one that isn't committed");
+	check_eq(stage.phase, KVMFT_STAGE_REFUSING, "phase");
+	check_eq(kvmft_stage_begin(&stage, GENERATION, 7, FOLLOWS), OK,
+		 "behind one that was refused");
+	check_eq(stage.phase, KVMFT_STAGE_REFUSING, "it is refused as well");
+	check_empty(&stage, "refused without a word");
+	check_eq(kvmft_stage_begin(&stage, GENERATION, 5, FOLLOWS), STALE, "an older one");
+	kvmft_stage_drop(&stage);
+	check_eq(kvmft_stage_begin(&stage, GENERATION + 1, 6, FOLLOWS), PROTOCOL,
+		 "behind one of another generation");
+	check_eq(kvmft_stage_begin(&stage, GENERATION, 6, FOLLOWS), OK, "behind the last one");
+	check_eq(stage.phase, KVMFT_STAGE_OPEN, "phase");
+	check(!stage.full, "it isn't full");
+	check_eq(kvmft_stage_begin(&stage, GENERATION, 7, FOLLOWS), PROTOCOL, "while one is open");
 	kvmft_stage_drop(&stage);
 
 	shim_warnings = 0;
 	*seen->text = '\0';
-	kvmft_stage_begin(&stage, GENERATION, 9, false);
+	kvmft_stage_begin(&stage, GENERATION, 9, 0);
 	give(&stage, 9, "0:0=a");
 	kvmft_stage_apply(&stage, see, seen);
 	check_eq(shim_warnings, 1, "warnings of apply without commit");
@@ -606,14 +624,14 @@ static void no_memory(void)
 
 		for (n = 0; reason && n < 200; n++) {
 			kvmft_stage_init(&stage, 2 * ROOM, keep);
-			kvmft_stage_begin(&stage, GENERATION, 1, false);
+			kvmft_stage_begin(&stage, GENERATION, 1, 0);
 			shim_allocations_left = n;
 			reason = whole_epoch(&stage, 1);
 			shim_allocations_left = -1;
 			if (reason) {
 				check_eq(reason, MEMORY, "allocation %ld", n);
 				check_empty(&stage, "no memory");
-				check_eq(kvmft_stage_begin(&stage, GENERATION, 1, false), OK,
+				check_eq(kvmft_stage_begin(&stage, GENERATION, 1, 0), OK,
 					 "begin after allocation %ld", n);
 				check_eq(whole_epoch(&stage, 1), OK, "again, %ld", n);
 			}
@@ -654,7 +672,7 @@ static void large_epoch(void)
 		commit.sum += kvmft_wire_page_term(0, i * PAGE, ZERO_CRC);
 	kvmft_stage_init(&stage, 1024 * PAGE, 0);
 	for (u64 epoch = 1; epoch < 3; epoch++) {
-		kvmft_stage_begin(&stage, GENERATION, epoch, false);
+		kvmft_stage_begin(&stage, GENERATION, epoch, 0);
 		for (u64 times = 0; times < epoch; times++)
 			check_eq(kvmft_stage_add(&stage, body, 1, NULL, 0), OK, "add");
 		check_eq(stage.charged, 1024 * PAGE, "charged");
