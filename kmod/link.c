@@ -89,6 +89,12 @@ static void note_rtt(struct kvmft_pair *pair, u64 rtt)
 	known->min = known->count ? min(known->min, rtt) : rtt;
 	known->max = max(known->max, rtt);
 	known->sum += rtt;
+	if (!(known->count % KVMFT_RTT_FEW)) {
+		known->few[1] = known->count ? known->few[0] : rtt;
+		known->few[0] = rtt;
+	}
+	known->few[0] = min(known->few[0], rtt);
+	WRITE_ONCE(known->near, min(known->few[0], known->few[1]));
 	known->count++;
 	spin_unlock(&pair->lock);
 }

@@ -17,6 +17,12 @@ static const struct {
 	[true] = { .least = 256, .most = 4096, .part = 8 },
 };
 
+/* Where the way takes so many times as long as all that is to be done, another host is far away. */
+#define FAR 2
+
+/* What was learnt counts so many times as much as what is new. */
+#define SMOOTH 8
+
 /**
  * kvmft_pace_init() - begin with nothing learnt
  * @pace: the pace
@@ -126,4 +132,35 @@ void kvmft_pace_epoch(struct kvmft_pace *pace, bool async, u64 pages, u64 again)
 	pace->seen = 0;
 	if (pages >= limits[async].least)
 		pace->pause = pace->rest;
+}
+
+static u64 smooth(u64 was, u64 is)
+{
+	return was - was / SMOOTH + is / SMOOTH;
+}
+
+/**
+ * kvmft_pace_answered() - learn from an epoch that is answered
+ * @pace: the pace
+ * @sends: how long it took to send it, in ns
+ * @waits: how long from then on to the answer, in ns
+ */
+void kvmft_pace_answered(struct kvmft_pace *pace, u64 sends, u64 waits)
+{
+	pace->sends = pace->waits ? smooth(pace->sends, sends) : sends;
+	pace->waits = pace->waits ? smooth(pace->waits, waits) : waits;
+}
+
+/**
+ * kvmft_pace_is_far() - does it pay to have two epochs under way?
+ * @pace: the pace
+ * @rtt: how long it takes to the other host and back, in ns
+ *
+ * Return: whether
+ */
+bool kvmft_pace_is_far(const struct kvmft_pace *pace, u64 rtt)
+{
+	u64 way = min(rtt, pace->waits);
+
+	return way > FAR * (pace->sends + pace->waits - way);
 }

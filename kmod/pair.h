@@ -45,6 +45,8 @@ struct kvmft_pair_config {
  * @max: The longest.
  * @sum: Of all.
  * @count: How many; with 0 the others mean nothing.
+ * @few: The shortest of the latest KVMFT_RTT_FEW at most, and of as many before those.
+ * @near: The shortest of all of these; also read without the lock.
  */
 struct kvmft_rtt {
 	u64 last;
@@ -52,7 +54,11 @@ struct kvmft_rtt {
 	u64 max;
 	u64 sum;
 	u64 count;
+	u64 few[2];
+	u64 near;
 };
+
+#define KVMFT_RTT_FEW 4
 
 /**
  * struct kvmft_pair_status - how it is with a pair

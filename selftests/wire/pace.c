@@ -54,6 +54,34 @@ static void idle(void)
 	check(pace.pause > KVMFT_PACE_SHORT, "it hadn't, so they grow");
 }
 
+/* Two epochs at a time if the way takes most of the time, and only then. */
+static void distant(void)
+{
+	struct kvmft_pace pace;
+	u32 i;
+
+	kvmft_pace_init(&pace);
+	check(!kvmft_pace_is_far(&pace, 1000000), "nobody knows so far");
+	kvmft_pace_answered(&pace, 100, 10100);
+	check(kvmft_pace_is_far(&pace, 10000), "the way takes most of it");
+	check(!kvmft_pace_is_far(&pace, 6000), "to answer takes long as well");
+	check(!kvmft_pace_is_far(&pace, 0), "it is near by");
+	/* All of the wait may be the way, as far as that is known. */
+	check(kvmft_pace_is_far(&pace, 1000000), "a round trip that took longer than an answer");
+	pace.sends = 5049;
+	check(kvmft_pace_is_far(&pace, 10100), "to send it takes not quite half as long");
+	pace.sends = 5050;
+	check(!kvmft_pace_is_far(&pace, 10100), "or half as long");
+	for (i = 0; i < 8; i++)
+		kvmft_pace_answered(&pace, 100, 10100);
+	check(kvmft_pace_is_far(&pace, 10000), "it gets shorter");
+	kvmft_pace_answered(&pace, 9000, 10100);
+	check(kvmft_pace_is_far(&pace, 10000), "one that is longer");
+	for (i = 0; i < 16; i++)
+		kvmft_pace_answered(&pace, 9000, 10100);
+	check(!kvmft_pace_is_far(&pace, 10000), "many that are");
+}
+
 /* Pauses don't grow past the moment at which there is enough. */
 static void steady(void)
 {
@@ -178,5 +206,6 @@ const struct unit_test pace_tests[] = {
 	{ "pace: the first pages of an epoch", firsts },
 	{ "pace: sync and async mode", modes },
 	{ "pace: what was learnt is forgotten", forgets },
+	{ "pace: another host that is not near by", distant },
 	{ NULL, NULL }
 };
