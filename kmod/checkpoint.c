@@ -10,6 +10,8 @@
 #include "compat.h"
 #include "fault.h"
 #include "checkpoint.h"
+#include "copies.h"
+#include "flight.h"
 #include "outgoing.h"
 #include "primary.h"
 #include "stream.h"
@@ -20,16 +22,6 @@
 
 /* Most that a vcpu copies itself: it can't be killed meanwhile. */
 #define VCPU_COPIES_MAX 8192
-
-/**
- * struct kvmft_copied - a page of a checkpoint whose guest runs on
- * @number: Its number.
- * @page: What it was; NULL if all zero.
- */
-struct kvmft_copied {
-	u64 number;
-	struct page *page;
-};
 
 /* A page of the area. */
 static struct page *area_page(struct kvmft_vmm *vmm, u64 offset)
@@ -94,28 +86,6 @@ static int copy_state(struct kvmft_primary *primary, u64 len)
 	return 0;
 }
 
-static void put_pages(struct kvmft_primary *primary, struct kvmft_copies *copies)
-{
-	u32 i;
-
-	for (i = 0; i < copies->count; i++) {
-		if (copies->pages[i].page)
-			kvmft_pool_put(&primary->spare, &copies->pages[i].page, 1);
-	}
-	kvfree(copies->pages);
-	copies->pages = NULL;
-	copies->count = 0;
-}
-
-/* Nobody needs what was copied any more, if anything was. */
-static void put_copies(struct kvmft_primary *primary, struct kvmft_copies *copies)
-{
-	if (!copies->pages)
-		return;
-	kvmft_pool_put(&primary->spare, primary->state_pages, copies->state_len >> PAGE_SHIFT);
-	put_pages(primary, copies);
-}
-
 /* Does the other end have it already? Only hot pages are known that well. */
 static bool is_same(struct kvmft_sender *sender, u64 number, struct page *page)
 {
@@ -175,109 +145,12 @@ static int copy_due(struct kvmft_sender *sender, struct kvmft_copies *copies)
 		cond_resched();
 	}
 	if (err) {
-		put_pages(primary, copies);
-		kvmft_harvest_failed(&primary->harvest);
+		kvmft_copies_put_pages(copies, &primary->spare);
+		kvmft_harvest_put_back(&primary->harvest);
 		return err;
 	}
 	kvmft_vm_count(&primary->vm, KVMFT_A_COUNTER_PAGES_COPIED, copies->count);
 	return 0;
-}
-
-/**
- * kvmft_checkpoint_await() - an answer to this epoch may come from now on
- * @sender: the sender
- */
-void kvmft_checkpoint_await(struct kvmft_sender *sender)
-{
-	struct kvmft_primary *primary = sender->primary;
-
-	spin_lock(&primary->vm.lock);
-	primary->awaited = primary->epoch;
-	primary->awaited_by = sender->decided;
-	primary->awaited_full = sender->full;
-	spin_unlock(&primary->vm.lock);
-}
-
-/* It isn't waited for any more; whether it came. */
-static bool was_answered(struct kvmft_primary *primary)
-{
-	bool was;
-
-	spin_lock(&primary->vm.lock);
-	primary->awaited = 0;
-	was = primary->numbered && primary->committed == primary->epoch;
-	spin_unlock(&primary->vm.lock);
-	return was;
-}
-
-/**
- * kvmft_checkpoint_acked() - an epoch is committed: the guest and its output may go
- * @primary: the guest
- * @generation: of the epoch
- * @epoch: the epoch
- *
- * Context: under the VM's lock
- *
- * Return: whether it was awaited, so that the VMM is to be told
- */
-bool kvmft_checkpoint_acked(struct kvmft_primary *primary, u64 generation, u64 epoch)
-{
-	struct kvmft_vm *vm = &primary->vm;
-
-	lockdep_assert_held(&vm->lock);
-	if (!primary->awaited || primary->awaited != epoch || primary->generation != generation)
-		return false;
-	primary->awaited = 0;
-	/* It is to go on without it, or not at all. */
-	if (primary->decided != primary->awaited_by)
-		return false;
-	/* To tell that takes a while, so it is left to the sender. */
-	primary->moved |= kvmft_vm_move(vm, KVMFT_VM_PROTECTED, NULL);
-	if (!primary->closed)
-		WRITE_ONCE(vm->vmm->area->state, KVMFT_AREA_PROTECTED);
-	primary->committed = epoch;
-	vm->committed_at = ktime_get_boottime_ns();
-	WRITE_ONCE(primary->synced, true);
-	primary->solo = false;
-	WRITE_ONCE(vm->vmm->alone, false);
-	/* Only another epoch tells the standby that output waits for it from here on. */
-	WRITE_ONCE(primary->owed, primary->awaited_full);
-	WRITE_ONCE(primary->flying, false);
-	/* Who reads it knows that all that it covers is safe. */
-	smp_store_release(&vm->vmm->area->committed, epoch);
-	if (primary->checkpoint == KVMFT_CHECKPOINT_READY)
-		primary->sealed = epoch;
-	if (primary->checkpoint == KVMFT_CHECKPOINT_READY ||
-	    primary->checkpoint == KVMFT_CHECKPOINT_COPIED)
-		WRITE_ONCE(primary->checkpoint, KVMFT_CHECKPOINT_DONE);
-	return true;
-}
-
-/**
- * kvmft_checkpoint_done() - the awaited epoch is committed
- * @sender: the sender
- */
-void kvmft_checkpoint_done(struct kvmft_sender *sender)
-{
-	struct kvmft_primary *primary = sender->primary;
-	struct kvmft_vm *vm = &primary->vm;
-	bool first, moved;
-
-	kvmft_harvest_acked(&primary->harvest);
-	kvmft_vm_count(vm, KVMFT_A_COUNTER_COMMITTED, 1);
-	spin_lock(&vm->lock);
-	first = kvmft_checkpoint_acked(primary, primary->generation, primary->epoch);
-	moved = primary->moved;
-	primary->moved = false;
-	spin_unlock(&vm->lock);
-	sender->begun = false;
-	primary->numbered = false;
-	sender->full = false;
-	sender->refusals = 0;
-	if (moved)
-		kvmft_vm_moved(vm, KVMFT_VM_PROTECTED, NULL);
-	if (first)
-		kvmft_vmm_tell(vm->vmm);
 }
 
 /* The guest goes on before this checkpoint is committed, unless that was given up. */
@@ -303,6 +176,7 @@ static bool let_go_copied(struct kvmft_sender *sender, const struct kvmft_copies
 	wanted = primary->decided == sender->decided && primary->synced;
 	if (wanted) {
 		primary->copies.count = copies->count;
+		primary->copies.state = copies->state;
 		primary->copies.state_len = copies->state_len;
 		WRITE_ONCE(primary->copies.pages, copies->pages);
 		primary->sealed = primary->epoch;
@@ -333,6 +207,7 @@ static int copy_rest(struct kvmft_sender *sender, struct kvmft_copies *copies)
 	struct kvmft_primary *primary = sender->primary;
 	int err;
 
+	copies->state = primary->state_pages;
 	copies->state_len = gather_state(primary);
 	err = copy_due(sender, copies);
 	if (err)
@@ -340,8 +215,8 @@ static int copy_rest(struct kvmft_sender *sender, struct kvmft_copies *copies)
 	err = copy_state(primary, copies->state_len);
 	if (!err)
 		return 0;
-	put_pages(primary, copies);
-	kvmft_harvest_failed(&primary->harvest);
+	kvmft_copies_put_pages(copies, &primary->spare);
+	kvmft_harvest_put_back(&primary->harvest);
 	return err;
 }
 
@@ -378,8 +253,8 @@ bool kvmft_checkpoint_copy(struct kvmft_primary *primary)
 	}
 	done = let_go_copied(sender, &copies);
 	if (!done) {
-		put_copies(primary, &copies);
-		kvmft_harvest_failed(&primary->harvest);
+		kvmft_copies_put(&copies, &primary->spare);
+		kvmft_harvest_put_back(&primary->harvest);
 	}
 unlock:
 	mutex_unlock(&primary->desk);
@@ -406,18 +281,19 @@ void kvmft_checkpoint_discard(struct kvmft_primary *primary)
 {
 	struct kvmft_copies copies = take_copies(primary);
 
-	put_copies(primary, &copies);
+	kvmft_copies_put(&copies, &primary->spare);
 }
 
 /* Only tests have this done, to see that they notice. */
 static void permit_early(struct kvmft_primary *primary)
 {
-	/* As in kvmft_checkpoint_done(). */
+	/* As in kvmft_flight_acked(). */
 	smp_store_release(&primary->vm.vmm->area->committed, primary->epoch);
 	kvmft_vmm_tell(primary->vm.vmm);
 }
 
-static int send_rest(struct kvmft_sender *sender, const struct kvmft_copies *copies)
+static int send_rest(struct kvmft_sender *sender, const struct kvmft_copies *copies,
+		     struct kvmft_sent *sent)
 {
 	struct kvmft_stream *stream = sender->stream;
 	struct kvmft_wire_commit commit;
@@ -430,8 +306,7 @@ static int send_rest(struct kvmft_sender *sender, const struct kvmft_copies *cop
 		err = kvmft_sender_due(sender, false);
 	if (!err && sender->full)
 		err = kvmft_sender_reach_end(sender);
-	err = err ?: kvmft_stream_state(stream, sender->primary->state_pages,
-					 copies->state_len);
+	err = err ?: kvmft_stream_state(stream, copies->state, copies->state_len);
 	kvmft_sender_count(sender);
 	if (err)
 		return err;
@@ -446,11 +321,11 @@ static int send_rest(struct kvmft_sender *sender, const struct kvmft_copies *cop
 	 */
 	if (kvmft_sender_over(sender))
 		return -ECONNABORTED;
-	kvmft_checkpoint_await(sender);
-	err = kvmft_stream_commit(stream, &commit);
+	kvmft_flight_await(sender, !copies->pages);
+	err = kvmft_stream_commit(stream, &commit, sent);
 	if (!err && kvmft_fault(KVMFT_FAULT_COMMIT_EARLY))
 		permit_early(sender->primary);
-	return err ?: kvmft_hold(KVMFT_FAULT_EPOCH_AWAITED) ?: kvmft_stream_wait(stream);
+	return err ?: kvmft_hold(KVMFT_FAULT_EPOCH_AWAITED);
 }
 
 /**
@@ -480,7 +355,10 @@ static struct kvmft_copies make_copies(struct kvmft_sender *sender)
 		let_go(primary);
 		return copies;
 	}
-	return (struct kvmft_copies){ .state_len = gather_state(primary) };
+	return (struct kvmft_copies){
+		.state = primary->state_pages,
+		.state_len = gather_state(primary),
+	};
 }
 
 /**
@@ -496,6 +374,7 @@ int kvmft_checkpoint_send(struct kvmft_sender *sender)
 	struct kvmft_primary *primary = sender->primary;
 	u64 before = ktime_get_ns();
 	struct kvmft_copies copies;
+	struct kvmft_sent sent;
 	int err;
 
 	if (sender->full)
@@ -506,17 +385,25 @@ int kvmft_checkpoint_send(struct kvmft_sender *sender)
 	err = kvmft_sender_begin(sender);
 	if (!err) {
 		sender->stream->ending = true;
-		err = send_rest(sender, &copies);
+		err = send_rest(sender, &copies, &sent);
 	}
-	put_copies(primary, &copies);
+	/* The one before comes first; with that this one comes to nothing, too. */
+	err = err ?: kvmft_flight_wait(sender);
+	if (!err && copies.pages && kvmft_flight_may_begin(sender)) {
+		kvmft_sender_learn(sender, sent.pages);
+		kvmft_flight_begin(sender, &copies, &sent, before);
+		return 0;
+	}
+	err = err ?: kvmft_stream_wait(sender->stream, &sent);
+	kvmft_copies_put(&copies, &primary->spare);
 	if (err) {
 		/* Then that holds, whatever else has failed. */
-		if (was_answered(primary))
-			kvmft_checkpoint_done(sender);
+		if (kvmft_flight_was_answered(primary))
+			kvmft_flight_done(sender);
 		return err;
 	}
-	kvmft_vm_add_time(&primary->vm, KVMFT_TIME_TRANSFER, ktime_get_ns() - before);
-	kvmft_sender_learn(sender, sender->stream->pages);
-	kvmft_checkpoint_done(sender);
+	kvmft_flight_learn(sender, &sent, before);
+	kvmft_sender_learn(sender, sent.pages);
+	kvmft_flight_done(sender);
 	return 0;
 }

@@ -4,9 +4,7 @@
  *
  * Contract: belongs to the thread of a primary's channel. In sync mode all goes by
  * reference, since the guest stands still until the answer; in async mode what is left
- * is copied first, and the guest let go. Whoever hears first of the answer, the control
- * connection's thread or the sender's, lets the guest and its output go; what is the
- * sender's own follows in its thread.
+ * is copied first, and the guest let go. What follows COMMIT is in flight.h.
  */
 #ifndef _KVMFT_CHECKPOINT_H
 #define _KVMFT_CHECKPOINT_H
@@ -20,8 +18,5 @@ bool kvmft_checkpoint_is_ready(struct kvmft_primary *primary);
 bool kvmft_checkpoint_copy(struct kvmft_primary *primary);
 void kvmft_checkpoint_discard(struct kvmft_primary *primary);
 int kvmft_checkpoint_send(struct kvmft_sender *sender);
-void kvmft_checkpoint_await(struct kvmft_sender *sender);
-bool kvmft_checkpoint_acked(struct kvmft_primary *primary, u64 generation, u64 epoch);
-void kvmft_checkpoint_done(struct kvmft_sender *sender);
 
 #endif /* _KVMFT_CHECKPOINT_H */

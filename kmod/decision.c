@@ -370,9 +370,10 @@ bool kvmft_primary_is_of(struct kvmft_primary *primary)
 
 	kvmft_channel_outcome(&primary->channel, &outcome);
 	spin_lock(&primary->vm.lock);
+	/* What isn't known to be committed may be. */
 	is_of = outcome.acked_generation == primary->generation &&
-		(outcome.acked_epoch == primary->committed ||
-		 outcome.acked_epoch == primary->epoch);
+		outcome.acked_epoch >= primary->committed &&
+		outcome.acked_epoch <= primary->epoch;
 	spin_unlock(&primary->vm.lock);
 	return is_of;
 }

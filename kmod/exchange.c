@@ -121,9 +121,13 @@ bool kvmft_primary_leaves(struct kvmft_primary *primary)
 	bool leaves;
 
 	spin_lock(&vm->lock);
-	/* What is owed was refused, or has to follow a full copy: this isn't all of it. */
+	/*
+	 * What is owed was refused, or has to follow a full copy: this isn't all of it. One that was
+	 * only sent is done as well.
+	 */
 	leaves = primary->exchange == KVMFT_EXCHANGE_WANTED &&
-		 primary->checkpoint == KVMFT_CHECKPOINT_DONE && !primary->owed &&
+		 primary->checkpoint == KVMFT_CHECKPOINT_DONE &&
+		 primary->sealed == primary->committed && !primary->owed &&
 		 vm->state == KVMFT_VM_PROTECTED && primary->known && !primary->closed &&
 		 !primary->fenced && !primary->dropped.reason;
 	if (leaves) {

@@ -72,6 +72,12 @@ KVMFT_FAULT_POINT(EPOCH_ACKED, epoch_acked)
 KVMFT_FAULT_POINT(AHEAD_COPIES, ahead_copies)
 
 /*
+ * When an epoch might take off whose guest has gone on: an error has it do so however near the
+ * other host is.
+ */
+KVMFT_FAULT_POINT(FLY, fly)
+
+/*
  * What kvmft must never do, so that tests can show that they would notice: a page that
  * is neither sent nor counted; one that the standby doesn't put to its place; a general
  * register that is restored as zero; MSRs that aren't restored.

@@ -42,6 +42,7 @@ int kvmft_harvest_init(struct kvmft_harvest *harvest, struct kvmft_vmm *vmm,
 	harvest->next = kcalloc(vcpus, sizeof(u32), GFP_KERNEL_ACCOUNT);
 	if (!harvest->next || kvmft_pageset_init(&harvest->due, memory->pages) ||
 	    kvmft_pageset_init(&harvest->pending, memory->pages) ||
+	    kvmft_pageset_init(&harvest->aside, memory->pages) ||
 	    kvmft_pageset_init(&harvest->still, memory->pages) ||
 	    kvmft_pageset_init(&harvest->recent[0], memory->pages) ||
 	    kvmft_pageset_init(&harvest->recent[1], memory->pages)) {
@@ -68,6 +69,7 @@ void kvmft_harvest_destroy(struct kvmft_harvest *harvest)
 	kvmft_pageset_destroy(&harvest->recent[1]);
 	kvmft_pageset_destroy(&harvest->recent[0]);
 	kvmft_pageset_destroy(&harvest->still);
+	kvmft_pageset_destroy(&harvest->aside);
 	kvmft_pageset_destroy(&harvest->pending);
 	kvmft_pageset_destroy(&harvest->due);
 	kfree(harvest->next);
@@ -568,39 +570,87 @@ u32 kvmft_harvest_take_written(struct kvmft_harvest *harvest, bool still, u64 *c
 	return taken;
 }
 
-/**
- * kvmft_harvest_acked() - what was taken is safe
- * @harvest: the harvest
- */
-void kvmft_harvest_acked(struct kvmft_harvest *harvest)
+/* What was taken is all of an epoch: see from it what is hot. */
+static void see_heat(struct kvmft_harvest *harvest)
 {
-	bool many;
-
-	mutex_lock(&harvest->lock);
-	many = harvest->pending.count > KVMFT_HOT_MAX;
-	kvmft_pageset_clear(&harvest->pending);
+	lockdep_assert_held(&harvest->lock);
 	kvmft_pageset_clear(&harvest->recent[1]);
 	/* With many pages it pays to send them ahead, which those that are hot can't be. */
-	if (!many) {
+	if (harvest->pending.count <= KVMFT_HOT_MAX) {
 		swap(harvest->recent[0], harvest->recent[1]);
 		swap(harvest->still, harvest->recent[0]);
 	} else {
 		kvmft_pageset_clear(&harvest->still);
 		kvmft_pageset_clear(&harvest->recent[0]);
 	}
+}
+
+/**
+ * kvmft_harvest_set_aside() - what was taken has been sent, and the next epoch begins
+ * @harvest: the harvest, with nothing set aside
+ *
+ * It isn't safe so far: next is kvmft_harvest_acked_aside(), or kvmft_harvest_failed().
+ */
+void kvmft_harvest_set_aside(struct kvmft_harvest *harvest)
+{
+	mutex_lock(&harvest->lock);
+	see_heat(harvest);
+	/* Better once too often than not at all. */
+	if (WARN_ON_ONCE(harvest->aside.count))
+		kvmft_pageset_move(&harvest->pending, &harvest->aside);
+	swap(harvest->pending, harvest->aside);
 	mutex_unlock(&harvest->lock);
 }
 
 /**
- * kvmft_harvest_failed() - what was taken is due again
+ * kvmft_harvest_acked_aside() - what was set aside is safe
+ * @harvest: the harvest
+ */
+void kvmft_harvest_acked_aside(struct kvmft_harvest *harvest)
+{
+	mutex_lock(&harvest->lock);
+	kvmft_pageset_clear(&harvest->aside);
+	mutex_unlock(&harvest->lock);
+}
+
+/**
+ * kvmft_harvest_acked() - what was taken is safe, all of it
+ * @harvest: the harvest
+ */
+void kvmft_harvest_acked(struct kvmft_harvest *harvest)
+{
+	mutex_lock(&harvest->lock);
+	see_heat(harvest);
+	kvmft_pageset_clear(&harvest->pending);
+	kvmft_pageset_clear(&harvest->aside);
+	mutex_unlock(&harvest->lock);
+}
+
+/**
+ * kvmft_harvest_failed() - what was taken, or set aside, is due again
  * @harvest: the harvest
  */
 void kvmft_harvest_failed(struct kvmft_harvest *harvest)
 {
 	mutex_lock(&harvest->lock);
+	atomic64_add(harvest->pending.count + harvest->aside.count, &harvest->resent);
+	kvmft_pageset_move(&harvest->due, &harvest->pending);
+	kvmft_pageset_move(&harvest->due, &harvest->aside);
+	kvmft_hot_forget(&harvest->hot);
+	mutex_unlock(&harvest->lock);
+}
+
+/**
+ * kvmft_harvest_put_back() - what was taken won't be sent now, and is due again
+ * @harvest: the harvest
+ *
+ * What is set aside is on its way.
+ */
+void kvmft_harvest_put_back(struct kvmft_harvest *harvest)
+{
+	mutex_lock(&harvest->lock);
 	atomic64_add(harvest->pending.count, &harvest->resent);
 	kvmft_pageset_move(&harvest->due, &harvest->pending);
-	kvmft_hot_forget(&harvest->hot);
 	mutex_unlock(&harvest->lock);
 }
 

@@ -5,7 +5,8 @@
  *
  * Contract: harvesting is destructive, so what was found is kept: a page is due until
  * it is taken to be sent, and then pending until its epoch is acknowledged or becomes
- * due again. Vcpus may run meanwhile; what is found is all there is only if none does.
+ * due again; those of an epoch that was sent whole are set aside, so that another one can be
+ * made. Vcpus may run meanwhile; what is found is all there is only if none does.
  * A page that is due was write-protected again after it was found, so it may be read
  * at once; but for hot ones, see hot.h, which are only to be read while no vcpu runs,
  * and are due whenever that is. What is in the rings, logs and marks may have been put
@@ -37,11 +38,12 @@ struct page;
  * @resent: Pages that became due again.
  * @lock: Protects all that follows, and serializes harvesting.
  * @next: The entry of each vcpu's ring that comes next.
- * @repeated: How often one was taken that had been taken since the last answer; also
+ * @repeated: How often one was taken that had been taken for the same epoch; also
  *	read without the lock by who takes them.
  * @due: Pages that have to be sent.
- * @pending: Pages that were sent since the last answer.
- * @still: Those of them that were taken while no vcpu ran.
+ * @pending: Pages of the epoch that is being made, or was, as long as there is no answer.
+ * @aside: Those of the one before, until that is answered.
+ * @still: Those of @pending that were taken while no vcpu ran.
  * @recent: The same of the last epoch, and of the one before.
  * @hot: Those that were in all of these; with rings.
  */
@@ -59,6 +61,7 @@ struct kvmft_harvest {
 	u64 repeated;
 	struct kvmft_pageset due;
 	struct kvmft_pageset pending;
+	struct kvmft_pageset aside;
 	struct kvmft_pageset still;
 	struct kvmft_pageset recent[2];
 	struct kvmft_hot hot;
@@ -81,7 +84,10 @@ u32 kvmft_harvest_take(struct kvmft_harvest *harvest, bool still, u64 *cursor,
 		       u64 *numbers, u32 count);
 u32 kvmft_harvest_take_written(struct kvmft_harvest *harvest, bool still, u64 *cursor,
 			       u64 *numbers, u32 count, u64 *holes);
+void kvmft_harvest_set_aside(struct kvmft_harvest *harvest);
+void kvmft_harvest_acked_aside(struct kvmft_harvest *harvest);
 void kvmft_harvest_acked(struct kvmft_harvest *harvest);
+void kvmft_harvest_put_back(struct kvmft_harvest *harvest);
 void kvmft_harvest_failed(struct kvmft_harvest *harvest);
 void kvmft_harvest_everything(struct kvmft_harvest *harvest);
 

@@ -197,12 +197,14 @@ static long do_hook(struct kvmft_vmm *vmm, void __user *argument)
  * @vmm: The VMM.
  * @vm: What its VM is attached as; a reference.
  * @ticket: The ticket.
+ * @sent: That its epoch is sent is enough.
  * @may: What became of it.
  */
 struct awaited {
 	struct kvmft_vmm *vmm;
 	struct kvmft_vm *vm;
 	u64 ticket;
+	bool sent;
 	int may;
 };
 
@@ -210,9 +212,16 @@ static bool settled(void *context)
 {
 	struct awaited *awaited = context;
 
-	spin_lock(&awaited->vmm->lock);
-	awaited->vmm->seen = awaited->vmm->changes;
-	spin_unlock(&awaited->vmm->lock);
+	if (awaited->sent) {
+		kvmft_vmm_crowd(awaited->vmm);
+		awaited->may = awaited->ticket <= READ_ONCE(awaited->vmm->sent);
+		if (awaited->may)
+			return true;
+	} else {
+		spin_lock(&awaited->vmm->lock);
+		awaited->vmm->seen = awaited->vmm->changes;
+		spin_unlock(&awaited->vmm->lock);
+	}
 	/* A guest that isn't attached any more has no tickets. */
 	if (!awaited->vm ||
 	    READ_ONCE(awaited->vmm->guest) != awaited->vm)
@@ -222,9 +231,9 @@ static bool settled(void *context)
 	return awaited->may;
 }
 
-static long do_wait(struct kvmft_vmm *vmm, const void __user *argument)
+static long do_wait(struct kvmft_vmm *vmm, bool sent, const void __user *argument)
 {
-	struct awaited awaited = { .vmm = vmm };
+	struct awaited awaited = { .vmm = vmm, .sent = sent };
 	struct kvmft_wait wait;
 	int err;
 
@@ -313,6 +322,7 @@ static long hook_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return do_bind(file, (void __user *)arg);
 	case KVMFT_HOOK:
 	case KVMFT_WAIT:
+	case KVMFT_WAIT_SENT:
 	case KVMFT_SET_EVENTFD:
 	case KVMFT_DEVICE:
 	case KVMFT_END:
@@ -328,7 +338,9 @@ static long hook_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case KVMFT_HOOK:
 		return do_hook(vmm, (void __user *)arg);
 	case KVMFT_WAIT:
-		return do_wait(vmm, (void __user *)arg);
+		return do_wait(vmm, false, (void __user *)arg);
+	case KVMFT_WAIT_SENT:
+		return do_wait(vmm, true, (void __user *)arg);
 	case KVMFT_SET_EVENTFD:
 		return kvmft_vmm_set_eventfd(vmm, (int)arg);
 	case KVMFT_END:

@@ -93,6 +93,7 @@ u64 kvmft_sender_number(struct kvmft_sender *sender)
 int kvmft_sender_begin(struct kvmft_sender *sender)
 {
 	struct kvmft_primary *primary = sender->primary;
+	u32 flags = 0;
 	u64 epoch;
 
 	if (sender->begun)
@@ -107,8 +108,11 @@ int kvmft_sender_begin(struct kvmft_sender *sender)
 	kvmft_stream_reset(sender->stream, primary->generation, epoch);
 	sender->begun = true;
 	sender->by_reference = false;
-	return kvmft_stream_begin(sender->stream,
-				  sender->full ? KVMFT_WIRE_BEGIN_FULL : 0);
+	if (sender->full)
+		flags = KVMFT_WIRE_BEGIN_FULL;
+	else if (primary->flight.sent.epoch)
+		flags = KVMFT_WIRE_BEGIN_FOLLOWS;
+	return kvmft_stream_begin(sender->stream, flags);
 }
 
 /**
@@ -473,7 +477,7 @@ int kvmft_sender_ahead(struct kvmft_sender *sender)
 	u64 due, sent, again;
 	int err;
 
-	/* One epoch at a time. */
+	/* What a vcpu has copied comes first. */
 	if (!pays_to_look(sender) || READ_ONCE(primary->flying))
 		return 0;
 	/* Reading a whole log time and again costs more than it saves. */

@@ -11,6 +11,7 @@
 #include "capture.h"
 #include "checkpoint.h"
 #include "compat.h"
+#include "flight.h"
 #include "primary.h"
 #include "role.h"
 #include "vmm.h"
@@ -236,10 +237,11 @@ static int wait_for_decision(struct kvmft_primary *primary)
 	return err == -ETIMEDOUT ? 0 : err;
 }
 
-static bool landed(void *context)
+static bool may_lead(void *context)
 {
 	struct kvmft_primary *primary = context;
 
+	kvmft_vmm_crowd(primary->vm.vmm);
 	return !READ_ONCE(primary->flying) || READ_ONCE(primary->closed) ||
 	       READ_ONCE(primary->dropped.reason) || READ_ONCE(primary->fenced) ||
 	       READ_ONCE(primary->park.phase) != KVMFT_PARK_GO;
@@ -260,9 +262,9 @@ static int step(struct kvmft_primary *primary, u32 index, bool complete,
 	if (READ_ONCE(park->phase) == KVMFT_PARK_GO) {
 		if (!output || !kvmft_primary_output_waits(primary))
 			return 1;
-		/* One after the other: the last epoch's output is still here. */
+		/* One after the other: the last epoch isn't sent yet. */
 		if (READ_ONCE(primary->flying)) {
-			err = kvmft_park_sleep(primary->vm.vmm, landed, primary,
+			err = kvmft_park_sleep(primary->vm.vmm, may_lead, primary,
 					       jiffies + HZ);
 			return err == -ETIMEDOUT ? 0 : err;
 		}
@@ -484,6 +486,7 @@ static void primary_stop(struct kvmft_vm *vm)
 static void primary_free(struct kvmft_primary *primary)
 {
 	kvmft_pool_destroy(&primary->spare);
+	kvfree(primary->other_state_pages);
 	kvfree(primary->state_pages);
 	kfree(primary->lengths);
 	if (primary->head)
@@ -576,7 +579,7 @@ static void primary_acked(struct kvmft_channel *channel, u64 generation, u64 epo
 
 	spin_lock(&primary->vm.lock);
 	extend_lease(primary, until);
-	kvmft_checkpoint_acked(primary, generation, epoch);
+	kvmft_flight_acked(primary, generation, epoch);
 	spin_unlock(&primary->vm.lock);
 	kvmft_vmm_tell(primary->vm.vmm);
 }
@@ -640,7 +643,9 @@ static int prepare(struct kvmft_primary *primary)
 	primary->head = alloc_page(GFP_KERNEL | __GFP_ZERO);
 	primary->lengths = kcalloc(1 + vm->vcpu_count, sizeof(u32), GFP_KERNEL);
 	primary->state_pages = kvcalloc(pages, sizeof(struct page *), GFP_KERNEL);
-	if (!primary->head || !primary->lengths || !primary->state_pages)
+	primary->other_state_pages = kvcalloc(pages, sizeof(struct page *), GFP_KERNEL);
+	if (!primary->head || !primary->lengths || !primary->state_pages ||
+	    !primary->other_state_pages)
 		return -ENOMEM;
 	kvmft_pool_init(&primary->spare, SPARE_PAGES);
 	return 0;

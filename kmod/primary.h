@@ -3,7 +3,7 @@
  * primary: a guest that runs here, and whose epochs go to the other host.
  *
  * Contract: its vcpus make checkpoints (primary.c, capture.c), its channel's thread sends
- * them (sender, checkpoint, outgoing). A checkpoint belongs to the vcpu that leads
+ * them (sender, checkpoint, outgoing, flight). A checkpoint belongs to the vcpu that leads
  * until it is ready; then it is the sender's, until it is done; nothing of it changes
  * meanwhile.
  */
@@ -14,25 +14,45 @@
 #include <linux/workqueue.h>
 
 #include "channel.h"
+#include "copies.h"
 #include "harvest.h"
 #include "park.h"
 #include "pool.h"
+#include "stream.h"
 #include "vm.h"
 
-struct kvmft_copied;
 struct kvmft_sender;
 
 /**
- * struct kvmft_copies - what a checkpoint needs of a guest that goes on
- * @pages: Its pages; NULL if nothing is copied.
- * @count: How many.
- * @state_len: Bytes of the state, whose pages are gathered in the guest's @state_pages:
- *	copies, if there are any.
+ * struct kvmft_flight - an epoch that was sent, whose guest has gone on
+ * @sent: That it was; its number is 0 if there is none.
+ * @copies: What it is made of: TCP may still want that.
+ * @begun: When the sender began with it, CLOCK_MONOTONIC in ns.
+ * @err: That it is lost, as kvmft_stream_answer() says.
  */
-struct kvmft_copies {
-	struct kvmft_copied *pages;
-	u32 count;
-	u64 state_len;
+struct kvmft_flight {
+	struct kvmft_sent sent;
+	struct kvmft_copies copies;
+	u64 begun;
+	int err;
+};
+
+/**
+ * struct kvmft_awaited - an epoch whose COMMIT was sent, or is about to be
+ * @epoch: Its number; 0 for none.
+ * @by: What @decided of its guest was when its sender began.
+ * @full: It is a full copy.
+ * @still: Its guest stands still for it.
+ * @flies: It has taken off.
+ * @heard: An answer counts.
+ */
+struct kvmft_awaited {
+	u64 epoch;
+	u32 by;
+	bool full;
+	bool still;
+	bool flies;
+	bool heard;
 };
 
 /**
@@ -41,7 +61,7 @@ struct kvmft_copies {
  * @KVMFT_CHECKPOINT_ASKED: The leader's VMM is to write its device state.
  * @KVMFT_CHECKPOINT_READY: The state is saved, what changed is known.
  * @KVMFT_CHECKPOINT_COPIED: The guest may run on, nothing of it is needed any more.
- * @KVMFT_CHECKPOINT_DONE: It is committed, or it was copied and is lost.
+ * @KVMFT_CHECKPOINT_DONE: It is committed; or it was copied, and is sent or lost.
  * @KVMFT_CHECKPOINT_CANCELLED: Nobody needs it any more.
  * @KVMFT_CHECKPOINT_LEAVING: It is committed, and the other host is to go on from there as soon
  *	as nothing is on its way out here.
@@ -96,11 +116,13 @@ enum kvmft_section_kind {
  * @failed: Why a vcpu's state can't be saved; under the VM's lock.
  * @desk: Held by who works at the epoch that is being made: the sender, unless it waits
  *	for something to do, or a vcpu that copies. No vcpu waits for it. Of what follows,
- *	down to @uncopied.
+ *	down to @uncopied; @flight is written by the sender alone, which reads it without.
  * @sender: Who sends; NULL if nobody does.
  * @numbered: @epoch is the one that is being made.
  * @spare: Pages to copy into.
  * @state_pages: Where the pages of a state are gathered.
+ * @other_state_pages: Where those of the one before are, if that flies.
+ * @flight: The epoch that flies.
  * @copies: What a vcpu has copied for the sender; whether that is anything is also read
  *	without the lock.
  * @uncopied: There wasn't the memory to copy the checkpoint that is being made.
@@ -109,15 +131,13 @@ enum kvmft_section_kind {
  * @rate: See &struct kvmft_vm_config.
  * @compress: &enum kvmft_vm_compress.
  * @checkpoint: See there.
- * @flying: It is copied and not done.
+ * @flying: It is copied, and the next one can't be made yet.
  * @full_ring: A ring was full, so much has changed; without the lock.
  * @owed: A checkpoint that had flown was lost, another one has to be made.
  * @generation: Of the guest.
  * @epoch: The last one that was begun, or 0.
  * @committed: The last one that was committed.
- * @awaited: The one whose answer is awaited, or 0.
- * @awaited_by: What @decided was when its sender began.
- * @awaited_full: It is a full copy.
+ * @awaited: Those that there is no answer to, the older one first.
  * @moved: With a commit the guest has become protected, which is to be told.
  * @alike: Which of the other guest's LAYOUT (1) and CONFIG (2) are like ours.
  * @synced: There was a commit since it was attached: output waits.
@@ -164,6 +184,8 @@ struct kvmft_primary {
 	bool numbered;
 	struct kvmft_pool spare;
 	struct page **state_pages;
+	struct page **other_state_pages;
+	struct kvmft_flight flight;
 	struct kvmft_copies copies;
 	bool uncopied;
 
@@ -178,9 +200,7 @@ struct kvmft_primary {
 	u64 generation;
 	u64 epoch;
 	u64 committed;
-	u64 awaited;
-	u32 awaited_by;
-	bool awaited_full;
+	struct kvmft_awaited awaited[2];
 	bool moved;
 	u32 alike;
 	bool synced;

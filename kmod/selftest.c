@@ -200,6 +200,7 @@ static int send_commit(struct synth *synth)
 	u32 flags = synth->order.flags;
 	struct kvmft_wire_commit commit;
 	u64 begun = ktime_get_ns();
+	struct kvmft_sent sent;
 	int err;
 
 	kvmft_stream_totals(synth->stream, &commit);
@@ -207,8 +208,8 @@ static int send_commit(struct synth *synth)
 		commit.sum++;
 	if (flags & KVMFT_SELFTEST_BAD_COUNT)
 		commit.pages++;
-	err = kvmft_stream_commit(synth->stream, &commit) ?:
-	      kvmft_stream_wait(synth->stream);
+	err = kvmft_stream_commit(synth->stream, &commit, &sent) ?:
+	      kvmft_stream_wait(synth->stream, &sent);
 	synth->source->result.ns += ktime_get_ns() - begun;
 	synth->open = false;
 	return err;

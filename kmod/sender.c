@@ -11,6 +11,7 @@
 #include "fault.h"
 #include "fence.h"
 #include "checkpoint.h"
+#include "flight.h"
 #include "outgoing.h"
 #include "primary.h"
 #include "stream.h"
@@ -35,25 +36,6 @@
 #define REFUSALS_MAX 5
 
 /*
- * A checkpoint whose guest has gone on is lost, its output still waits: have another
- * one made.
- */
-static void make_up_for(struct kvmft_primary *primary)
-{
-	bool owed;
-
-	spin_lock(&primary->vm.lock);
-	owed = primary->flying || primary->checkpoint == KVMFT_CHECKPOINT_COPIED;
-	WRITE_ONCE(primary->flying, false);
-	if (owed)
-		WRITE_ONCE(primary->owed, true);
-	/* The leader is to find that nothing flies. */
-	if (primary->checkpoint == KVMFT_CHECKPOINT_COPIED)
-		WRITE_ONCE(primary->checkpoint, KVMFT_CHECKPOINT_DONE);
-	spin_unlock(&primary->vm.lock);
-}
-
-/*
  * A guest that was never protected doesn't stand still for a link that is gone, or for
  * a copy that has to begin anew.
  */
@@ -71,14 +53,23 @@ static int on_refusal(struct kvmft_sender *sender, int err)
 {
 	struct kvmft_primary *primary = sender->primary;
 	struct kvmft_verdict verdict = sender->stream->verdict;
+	int flown;
 
-	kvmft_vm_count(&primary->vm, KVMFT_A_COUNTER_ABORTED, 1);
+	/* With the connection it isn't known what became of the one before. */
+	flown = kvmft_flight_wait(sender);
+	if (flown && sender->stream->broken)
+		return flown;
+	/* What became of that one counts more. */
+	if (flown)
+		verdict = sender->stream->verdict;
+	kvmft_flight_end(sender);
+	kvmft_vm_count(&primary->vm, KVMFT_A_COUNTER_ABORTED, flown && sender->begun ? 2 : 1);
 	if (err == -ENOMEM) {
 		kvmft_judge(&verdict, KVMFT_REASON_MEMORY);
 		kvmft_stream_abort(sender->stream, KVMFT_REASON_MEMORY);
 	}
 	kvmft_harvest_failed(&primary->harvest);
-	make_up_for(primary);
+	kvmft_flight_lost(primary);
 	kvmft_checkpoint_discard(primary);
 	sender->begun = false;
 	primary->numbered = false;
@@ -101,7 +92,9 @@ static bool wants_stillness(struct kvmft_sender *sender)
 {
 	struct kvmft_primary *primary = sender->primary;
 
-	return (READ_ONCE(primary->owed) || kvmft_primary_is_wanted(primary) || sender->full) &&
+	/* What flies may be what is owed. */
+	return ((READ_ONCE(primary->owed) && !kvmft_flight_flies(primary)) ||
+		kvmft_primary_is_wanted(primary) || sender->full) &&
 	       READ_ONCE(primary->park.phase) == KVMFT_PARK_GO;
 }
 
@@ -109,6 +102,7 @@ static bool something_to_do(struct kvmft_sender *sender)
 {
 	return kvmft_checkpoint_is_ready(sender->primary) ||
 	       READ_ONCE(sender->primary->full_ring) || wants_stillness(sender) ||
+	       kvmft_flight_is_answered(sender) ||
 	       kvmft_sender_over(sender) || READ_ONCE(sender->stream->conn->cut);
 }
 
@@ -220,18 +214,15 @@ static int begin_session(struct kvmft_sender *sender)
 {
 	struct kvmft_primary *primary = sender->primary;
 	struct kvmft_outcome outcome;
-	bool acked, same, synced, over;
+	bool acked, ours, same, synced, over;
 
 	kvmft_channel_outcome(&primary->channel, &outcome);
 	spin_lock(&primary->vm.lock);
 	synced = primary->synced;
 	/* An epoch of an attachment before this one is none of ours. */
-	same = primary->synced && !primary->rival &&
+	ours = primary->synced && !primary->rival &&
 	       outcome.acked_generation == primary->generation;
-	/* The answer to the last COMMIT may be what got lost. */
-	acked = same && outcome.acked_epoch == primary->epoch &&
-		primary->epoch != primary->committed;
-	same = same && outcome.acked_epoch == primary->committed;
+	same = ours && outcome.acked_epoch == primary->committed;
 	if (!primary->synced) {
 		/*
 		 * Whatever it has, ours have to be newer. A guest whose state another one has
@@ -241,21 +232,19 @@ static int begin_session(struct kvmft_sender *sender)
 		primary->epoch = max(primary->epoch, outcome.acked_epoch);
 	}
 	spin_unlock(&primary->vm.lock);
-	if (acked) {
-		kvmft_checkpoint_await(sender);
-		kvmft_checkpoint_done(sender);
-	} else {
-		kvmft_harvest_failed(&primary->harvest);
-		make_up_for(primary);
-	}
+	/* The answer to COMMIT may be what got lost. */
+	acked = ours && kvmft_flight_arrived(sender, outcome.acked_epoch);
 	sender->full = !acked && !same;
+	/* Another one may have what is awaited. */
+	if (sender->full && synced)
+		return -ESTALE;
+	kvmft_harvest_failed(&primary->harvest);
+	kvmft_flight_lost(primary);
 	if (same)
 		kvmft_sender_enter(sender, KVMFT_VM_PROTECTED, NULL);
 	/* A guest that stands still for a checkpoint is copied as it stands. */
 	if (sender->full)
 		kvmft_harvest_everything(&primary->harvest);
-	if (sender->full && synced)
-		return -ESTALE;
 	spin_lock(&primary->vm.lock);
 	over = primary->decided != sender->decided;
 	primary->known = !over;
@@ -368,21 +357,32 @@ static void end_session(struct kvmft_sender *sender)
 						 RETRY_PAUSE);
 }
 
+/* Nobody is woken by the end of the data connection, and without it there is no answer. */
+static unsigned long pause_of(struct kvmft_sender *sender)
+{
+	unsigned long pause = msecs_to_jiffies(sender->pace.pause);
+
+	return kvmft_flight_flies(sender->primary) ? min(pause, KVMFT_STREAM_LOOK) : pause;
+}
+
 static int one_step(struct kvmft_sender *sender)
 {
 	struct kvmft_primary *primary = sender->primary;
+	int err = kvmft_flight_look(sender);
 
+	if (err)
+		return err;
 	if (kvmft_checkpoint_is_ready(primary))
 		return kvmft_checkpoint_send(sender);
 	if (sender->full && !sender->begun)
 		return copy_all(sender);
 	mutex_unlock(&primary->desk);
 	wait_event_interruptible_timeout(primary->channel.wait, something_to_do(sender),
-					 msecs_to_jiffies(sender->pace.pause));
+					 pause_of(sender));
 	mutex_lock(&primary->desk);
 	if (kvmft_sender_over(sender) || kvmft_conn_broken(sender->stream->conn))
 		return -ECONNABORTED;
-	if (kvmft_checkpoint_is_ready(primary))
+	if (kvmft_checkpoint_is_ready(primary) || kvmft_flight_is_answered(sender))
 		return 0;
 	if (kvmft_primary_abandoned(primary))
 		return -ESHUTDOWN;
@@ -410,6 +410,7 @@ static void run_session(struct kvmft_sender *sender)
 			err = on_refusal(sender, err);
 	}
 	primary->sender = NULL;
+	kvmft_flight_end(sender);
 	kvmft_checkpoint_discard(primary);
 	primary->numbered = false;
 	mutex_unlock(&primary->desk);

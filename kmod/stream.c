@@ -17,8 +17,7 @@
  * A standby that is alive and doesn't answer for this long has lost the epoch: the
  * largest one that fits takes seconds.
  */
-#define ACK_TIMEOUT (30 * HZ)
-#define LOOK_INTERVAL (HZ / 10)
+#define ACK_TIMEOUT (30ULL * NSEC_PER_SEC)
 
 /* Without memory to pack pages it is tried again after this. */
 #define PACK_PAUSE HZ
@@ -100,14 +99,15 @@ static int stream_break(struct kvmft_stream *stream)
 	return -ECONNABORTED;
 }
 
-/* Did the other end throw this epoch away? Then the rest needn't be sent. */
+/* Did the other end throw this epoch away, or the one before? Then the rest needn't be sent. */
 static int stream_check(struct kvmft_stream *stream)
 {
 	struct kvmft_outcome outcome;
 
 	kvmft_channel_outcome(stream->channel, &outcome);
-	if (outcome.aborted_epoch != stream->epoch ||
-	    outcome.aborted_generation != stream->generation)
+	if (outcome.aborted_generation != stream->generation ||
+	    (outcome.aborted_epoch != stream->epoch &&
+	     (!stream->follows || outcome.aborted_epoch != stream->epoch - 1)))
 		return 0;
 	stream->verdict = outcome.aborted;
 	return -ECANCELED;
@@ -160,6 +160,7 @@ void kvmft_stream_reset(struct kvmft_stream *stream, u64 generation, u64 epoch)
 	memset(&stream->verdict, 0, sizeof(stream->verdict));
 	stream->generation = generation;
 	stream->epoch = epoch;
+	stream->follows = false;
 	stream->ending = false;
 	stream->pages = 0;
 	stream->data_pages = 0;
@@ -175,7 +176,7 @@ void kvmft_stream_reset(struct kvmft_stream *stream, u64 generation, u64 epoch)
 /**
  * kvmft_stream_begin() - begin an epoch
  * @stream: the stream, after kvmft_stream_reset()
- * @flags: KVMFT_WIRE_BEGIN_FULL or 0
+ * @flags: KVMFT_WIRE_BEGIN_FULL, KVMFT_WIRE_BEGIN_FOLLOWS or 0
  *
  * Return: 0 or a negative errno
  */
@@ -189,6 +190,7 @@ int kvmft_stream_begin(struct kvmft_stream *stream, u32 flags)
 
 	trace_kvmft_epoch_begin(stream->channel->name, stream->generation,
 				stream->epoch, 0, 0);
+	stream->follows = flags & KVMFT_WIRE_BEGIN_FOLLOWS;
 	kvmft_wire_put_begin(body, &begin);
 	return stream_send(stream, KVMFT_WIRE_BEGIN, body, sizeof(body), true);
 }
@@ -425,11 +427,12 @@ void kvmft_stream_totals(struct kvmft_stream *stream,
  * kvmft_stream_commit() - the epoch is whole
  * @stream: the stream
  * @commit: what kvmft_stream_totals() said
+ * @sent: result: what kvmft_stream_wait() takes
  *
  * Return: 0 or a negative errno; kvmft_stream_wait() tells the rest
  */
-int kvmft_stream_commit(struct kvmft_stream *stream,
-			struct kvmft_wire_commit *commit)
+int kvmft_stream_commit(struct kvmft_stream *stream, struct kvmft_wire_commit *commit,
+			struct kvmft_sent *sent)
 {
 	u8 body[KVMFT_WIRE_COMMIT_LEN];
 	int err;
@@ -441,22 +444,38 @@ int kvmft_stream_commit(struct kvmft_stream *stream,
 	trace_kvmft_epoch_commit(stream->channel->name, stream->generation,
 				 stream->epoch, stream->pages, 0);
 	kvmft_wire_put_commit(body, commit);
+	*sent = (struct kvmft_sent){
+		.generation = stream->generation,
+		.epoch = stream->epoch,
+		.pages = stream->pages,
+		.at = ktime_get_ns(),
+	};
 	return stream_send(stream, KVMFT_WIRE_COMMIT, body, sizeof(body), false);
 }
 
+static bool is_acked(const struct kvmft_outcome *outcome, const struct kvmft_sent *sent)
+{
+	return outcome->acked_generation == sent->generation &&
+	       outcome->acked_epoch >= sent->epoch;
+}
+
+static bool is_aborted(const struct kvmft_outcome *outcome, const struct kvmft_sent *sent)
+{
+	return outcome->aborted_generation == sent->generation &&
+	       outcome->aborted_epoch == sent->epoch;
+}
+
 /* 0 while there is nothing to say, 1 when the epoch is committed. */
-static int stream_outcome(struct kvmft_stream *stream)
+static int stream_outcome(struct kvmft_stream *stream, const struct kvmft_sent *sent)
 {
 	struct kvmft_channel *channel = stream->channel;
 	struct kvmft_outcome outcome;
 	bool got;
 
 	kvmft_channel_outcome(channel, &outcome);
-	if (outcome.acked_generation == stream->generation &&
-	    outcome.acked_epoch >= stream->epoch)
+	if (is_acked(&outcome, sent))
 		return 1;
-	if (outcome.aborted_epoch == stream->epoch &&
-	    outcome.aborted_generation == stream->generation) {
+	if (is_aborted(&outcome, sent)) {
 		stream->verdict = outcome.aborted;
 		return -ECANCELED;
 	}
@@ -470,55 +489,78 @@ static int stream_outcome(struct kvmft_stream *stream)
 	return 0;
 }
 
-static bool outcome_changed(struct kvmft_stream *stream)
+/**
+ * kvmft_stream_is_answered() - is there anything new about an epoch?
+ * @stream: the stream
+ * @sent: what kvmft_stream_commit() said of it
+ *
+ * To be waited for, on the channel's queue.
+ *
+ * Return: whether it is acknowledged or aborted, or there will be no answer
+ */
+bool kvmft_stream_is_answered(struct kvmft_stream *stream, const struct kvmft_sent *sent)
 {
 	struct kvmft_channel *channel = stream->channel;
 	struct kvmft_outcome outcome;
 
 	kvmft_channel_outcome(channel, &outcome);
-	return (outcome.acked_generation == stream->generation &&
-		outcome.acked_epoch >= stream->epoch) ||
-	       (outcome.aborted_generation == stream->generation &&
-		outcome.aborted_epoch == stream->epoch) ||
+	return is_acked(&outcome, sent) || is_aborted(&outcome, sent) ||
 	       !READ_ONCE(channel->attached) || kvmft_channel_stopping(channel) ||
 	       READ_ONCE(stream->conn->cut);
 }
 
 /**
- * kvmft_stream_wait() - wait until the epoch is committed, or isn't
- * @stream: the stream, after kvmft_stream_commit()
+ * kvmft_stream_answer() - what became of an epoch?
+ * @stream: the stream
+ * @sent: what kvmft_stream_commit() said of it
  *
  * A lost connection leaves open which of both it is. The answer to the next
  * attachment tells.
  *
- * Return: 0, or a negative errno
+ * Return: 1 if it is committed; 0 if there is no answer yet; or a negative errno
  */
-int kvmft_stream_wait(struct kvmft_stream *stream)
+int kvmft_stream_answer(struct kvmft_stream *stream, const struct kvmft_sent *sent)
 {
-	unsigned long deadline = jiffies + ACK_TIMEOUT;
-	int outcome = stream_outcome(stream);
+	int outcome = stream_outcome(stream, sent);
 
-	/* Nothing here is woken by the end of the data connection: so look at it. */
-	while (!outcome && time_before(jiffies, deadline)) {
-		wait_event_interruptible_timeout(stream->channel->wait,
-						 outcome_changed(stream),
-						 LOOK_INTERVAL);
-		outcome = stream_outcome(stream);
-	}
 	if (outcome > 0) {
-		trace_kvmft_epoch_ack(stream->channel->name, stream->generation,
-				      stream->epoch, stream->pages, 0);
-		return 0;
+		trace_kvmft_epoch_ack(stream->channel->name, sent->generation,
+				      sent->epoch, sent->pages, 0);
+		return outcome;
 	}
+	if (!outcome && ktime_get_ns() - sent->at < ACK_TIMEOUT)
+		return 0;
 	if (!outcome) {
 		kvmft_conn_fail_saying(stream->conn, KVMFT_REASON_STUCK,
 				       "no answer to COMMIT");
 		outcome = stream_break(stream);
 	}
-	trace_kvmft_epoch_abort(stream->channel->name, stream->generation,
-				stream->epoch, stream->pages,
+	trace_kvmft_epoch_abort(stream->channel->name, sent->generation,
+				sent->epoch, sent->pages,
 				stream->verdict.reason);
 	return outcome;
+}
+
+/**
+ * kvmft_stream_wait() - wait until an epoch is committed, or isn't
+ * @stream: the stream
+ * @sent: what kvmft_stream_commit() said of it
+ *
+ * Return: 0, or a negative errno, as kvmft_stream_answer()
+ */
+int kvmft_stream_wait(struct kvmft_stream *stream, const struct kvmft_sent *sent)
+{
+	int answer;
+
+	/* Nothing here is woken by the end of the data connection: so look at it. */
+	for (;;) {
+		answer = kvmft_stream_answer(stream, sent);
+		if (answer)
+			return min(answer, 0);
+		wait_event_interruptible_timeout(stream->channel->wait,
+						 kvmft_stream_is_answered(stream, sent),
+						 KVMFT_STREAM_LOOK);
+	}
 }
 
 static bool is_settled(struct kvmft_stream *stream)
@@ -541,15 +583,16 @@ static bool is_settled(struct kvmft_stream *stream)
  */
 int kvmft_stream_settle(struct kvmft_stream *stream)
 {
+	struct kvmft_sent sent = { .generation = stream->generation, .epoch = stream->epoch };
 	bool any = stream->runs;
 	int err = stream_flush(stream, KVMFT_WIRE_WANT_STAGED);
 
 	while (!err && any && !is_settled(stream)) {
 		wait_event_interruptible_timeout(stream->channel->wait,
 						 is_settled(stream) ||
-						 outcome_changed(stream),
-						 LOOK_INTERVAL);
-		err = stream_outcome(stream);
+						 kvmft_stream_is_answered(stream, &sent),
+						 KVMFT_STREAM_LOOK);
+		err = stream_outcome(stream, &sent);
 	}
 	return err;
 }

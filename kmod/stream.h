@@ -23,6 +23,9 @@
 
 #define KVMFT_STREAM_BATCH KVMFT_WIRE_DATA_PAGES_MAX
 
+/* How often to look at a connection while an answer is waited for, in jiffies. */
+#define KVMFT_STREAM_LOOK (HZ / 10UL)
+
 /**
  * enum kvmft_send_how - how a stream sends pages that aren't packed
  * @KVMFT_SEND_BY_REFERENCE: They aren't copied.
@@ -31,6 +34,20 @@
 enum kvmft_send_how {
 	KVMFT_SEND_BY_REFERENCE,
 	KVMFT_SEND_COPIES,
+};
+
+/**
+ * struct kvmft_sent - an epoch whose COMMIT was sent
+ * @generation: Of the epoch.
+ * @epoch: Its number; 0 for none.
+ * @pages: How many it had.
+ * @at: When that was, CLOCK_MONOTONIC in ns.
+ */
+struct kvmft_sent {
+	u64 generation;
+	u64 epoch;
+	u64 pages;
+	u64 at;
 };
 
 /**
@@ -43,6 +60,7 @@ enum kvmft_send_how {
  *	filled.
  * @generation: Of the epoch.
  * @epoch: Its number.
+ * @follows: The one before wasn't answered when this one began.
  * @verdict: Why it failed.
  * @sent: CRC32C of the last version of each page, by region and offset; that it was
  *	zero is another kind of value.
@@ -72,6 +90,7 @@ struct kvmft_stream {
 	bool ending;
 	u64 generation;
 	u64 epoch;
+	bool follows;
 	struct kvmft_verdict verdict;
 
 	struct xarray sent;
@@ -112,9 +131,11 @@ int kvmft_stream_settle(struct kvmft_stream *stream);
 int kvmft_stream_state(struct kvmft_stream *stream, struct page **pages, u64 len);
 void kvmft_stream_totals(struct kvmft_stream *stream,
 			 struct kvmft_wire_commit *commit);
-int kvmft_stream_commit(struct kvmft_stream *stream,
-			struct kvmft_wire_commit *commit);
-int kvmft_stream_wait(struct kvmft_stream *stream);
+int kvmft_stream_commit(struct kvmft_stream *stream, struct kvmft_wire_commit *commit,
+			struct kvmft_sent *sent);
+int kvmft_stream_answer(struct kvmft_stream *stream, const struct kvmft_sent *sent);
+bool kvmft_stream_is_answered(struct kvmft_stream *stream, const struct kvmft_sent *sent);
+int kvmft_stream_wait(struct kvmft_stream *stream, const struct kvmft_sent *sent);
 void kvmft_stream_abort(struct kvmft_stream *stream, u32 reason);
 
 #endif /* _KVMFT_STREAM_H */

@@ -411,6 +411,38 @@ void kvmft_vmm_tell(struct kvmft_vmm *vmm)
 }
 
 /**
+ * kvmft_vmm_crowd() - somebody waits until another epoch can be made
+ * @vmm: the VMM
+ *
+ * In its condition, which is looked at after this.
+ */
+void kvmft_vmm_crowd(struct kvmft_vmm *vmm)
+{
+	WRITE_ONCE(vmm->crowded, true);
+	/* Pairs with the exchange in kvmft_vmm_sent(): one sees what the other has done. */
+	smp_mb();
+}
+
+/**
+ * kvmft_vmm_sent() - after this epoch another one can be made
+ * @vmm: the VMM
+ * @epoch: the epoch
+ *
+ * Nobody is woken for it who waits for something else, nor is it what poll() tells of.
+ *
+ * Context: any; serialized by the caller
+ */
+void kvmft_vmm_sent(struct kvmft_vmm *vmm, u64 epoch)
+{
+	if (epoch <= vmm->sent)
+		return;
+	WRITE_ONCE(vmm->sent, epoch);
+	WRITE_ONCE(vmm->area->sent, epoch);
+	if (xchg(&vmm->crowded, false))
+		wake_up_all(&vmm->wait);
+}
+
+/**
  * kvmft_vmm_condemn() - have none of its vcpus run again, and nothing leave
  * @vmm: the VMM
  *

@@ -51,6 +51,8 @@ typedef void (*kvmft_vmm_gone_fn)(struct kvmft_vmm *vmm);
  *	each vcpu.
  * @device_state: Where the device state is: at this offset.
  * @waits: No vcpu may run before the VM was promoted; belongs to those above.
+ * @sent: The last epoch after which another one can be made; belongs to those above.
+ * @crowded: Somebody waits for that to change; see kvmft_vmm_crowd().
  * @alone: Its guest acts without a standby, in a generation of its own, however often it is
  *	attached.
  * @condemned: No vcpu may run any more, for good.
@@ -90,6 +92,8 @@ struct kvmft_vmm {
 	u64 windows;
 	u64 device_state;
 	bool waits;
+	u64 sent;
+	bool crowded;
 	bool alone;
 	bool condemned;
 	u64 epoch;
@@ -124,6 +128,8 @@ void kvmft_vmm_window(struct kvmft_vmm *vmm, u32 number,
 		      struct kvmft_window *window);
 int kvmft_vmm_at(struct kvmft_vmm *vmm, u64 offset, void **kernel,
 		 void __user **user);
+void kvmft_vmm_crowd(struct kvmft_vmm *vmm);
+void kvmft_vmm_sent(struct kvmft_vmm *vmm, u64 epoch);
 void kvmft_vmm_tell(struct kvmft_vmm *vmm);
 void kvmft_vmm_condemn(struct kvmft_vmm *vmm);
 int kvmft_vmm_set_eventfd(struct kvmft_vmm *vmm, int fd);

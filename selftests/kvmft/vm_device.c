@@ -198,6 +198,8 @@ TEST_F(vm_device, does_nothing_before_it_is_bound)
 	EXPECT_EQ(ENXIO, errno);
 	EXPECT_EQ(-1, ioctl(self->guest.ft, KVMFT_WAIT, &wait));
 	EXPECT_EQ(ENXIO, errno);
+	EXPECT_EQ(-1, ioctl(self->guest.ft, KVMFT_WAIT_SENT, &wait));
+	EXPECT_EQ(ENXIO, errno);
 	EXPECT_EQ(-1, ioctl(self->guest.ft, KVMFT_SET_EVENTFD, -1));
 	EXPECT_EQ(ENXIO, errno);
 	EXPECT_EQ(-1, ioctl(self->guest.ft, KVMFT_DEVICE, 0));
@@ -346,15 +348,20 @@ TEST_F(bound, refuses_hooks_that_cannot_be_meant)
 
 TEST_F(bound, refuses_waits_that_cannot_be_meant)
 {
-	struct kvmft_wait wait = { .size = sizeof(wait) - 1, .ticket = 7 };
+	unsigned long waits[] = { KVMFT_WAIT, KVMFT_WAIT_SENT };
+	struct kvmft_wait wait = { .ticket = 7 };
+	unsigned int i;
 
-	EXPECT_EQ(-1, ioctl(self->guest.ft, KVMFT_WAIT, &wait));
-	EXPECT_EQ(EINVAL, errno);
-	EXPECT_EQ(-1, ioctl(self->guest.ft, KVMFT_WAIT, NULL));
-	EXPECT_EQ(EFAULT, errno);
-	/* Of a guest that isn't attached, nothing has to wait. */
-	wait.size = sizeof(wait);
-	EXPECT_EQ(0, ioctl(self->guest.ft, KVMFT_WAIT, &wait));
+	for (i = 0; i < ARRAY_SIZE(waits); i++) {
+		wait.size = sizeof(wait) - 1;
+		EXPECT_EQ(-1, ioctl(self->guest.ft, waits[i], &wait));
+		EXPECT_EQ(EINVAL, errno);
+		EXPECT_EQ(-1, ioctl(self->guest.ft, waits[i], NULL));
+		EXPECT_EQ(EFAULT, errno);
+		/* Of a guest that isn't attached, nothing has to wait. */
+		wait.size = sizeof(wait);
+		EXPECT_EQ(0, ioctl(self->guest.ft, waits[i], &wait));
+	}
 }
 
 TEST_F(bound, signals_nothing_but_eventfds)

@@ -26,6 +26,46 @@
 /* How often to look whether a guest that must be protected is. */
 #define LOOK_US 10000
 
+static bool is_protected(void)
+{
+	return __atomic_load_n(&vmm.area->state, __ATOMIC_ACQUIRE) == KVMFT_AREA_PROTECTED;
+}
+
+/* Who was promoted has nobody to wait for. */
+static bool must_be_protected(void)
+{
+	return vmm.options.ft_required && !vmm.options.standby;
+}
+
+/* A standby whose guest is still the other host's. */
+static bool is_waiting(void)
+{
+	return vmm.options.standby && !__atomic_load_n(&vmm.loaded, __ATOMIC_ACQUIRE);
+}
+
+/* Until a ticket may leave, or its epoch is sent; not for ever. */
+static void wait_for(unsigned long what, u64 ticket)
+{
+	struct kvmft_wait wait = {
+		.size = sizeof(wait), .ticket = ticket, .timeout_ms = WAIT_MS,
+	};
+
+	if (!vmm.area)
+		return;
+	/* It returns at once where nothing is protected, but that isn't enough here. */
+	if ((must_be_protected() && !is_protected()) || is_waiting()) {
+		sleep_us(LOOK_US);
+		return;
+	}
+	if (!ioctl(vmm.ft, what, &wait) || errno == EAGAIN || errno == EINTR)
+		return;
+	/* This kvmft has one epoch at a time. */
+	if (errno == ENOTTY && what != KVMFT_WAIT)
+		wait_for(KVMFT_WAIT, ticket);
+	else
+		sleep_us(LOOK_US);
+}
+
 /* --- Once --- */
 
 /* Who has deferred is told when it needn't any more. */
@@ -39,7 +79,7 @@ static void *watch_landings(void *arg)
 		vmm.deferring = false;
 		pthread_mutex_unlock(&vmm.deferral);
 		while (ft_defers())
-			ft_wait(__atomic_load_n(&vmm.ticket, __ATOMIC_RELAXED));
+			wait_for(KVMFT_WAIT_SENT, __atomic_load_n(&vmm.ticket, __ATOMIC_RELAXED));
 		vcpu_tell_landed();
 	}
 	return NULL;
@@ -66,23 +106,6 @@ void ft_bind(u64 state_max)
 	if (vmm.area == MAP_FAILED)
 		die("mapping what is shared with kvmft");
 	start_thread(watch_landings, NULL);
-}
-
-static bool is_protected(void)
-{
-	return __atomic_load_n(&vmm.area->state, __ATOMIC_ACQUIRE) == KVMFT_AREA_PROTECTED;
-}
-
-/* Who was promoted has nobody to wait for. */
-static bool must_be_protected(void)
-{
-	return vmm.options.ft_required && !vmm.options.standby;
-}
-
-/* A standby whose guest is still the other host's. */
-static bool is_waiting(void)
-{
-	return vmm.options.standby && !__atomic_load_n(&vmm.loaded, __ATOMIC_ACQUIRE);
 }
 
 /* --- Device state --- */
@@ -279,14 +302,13 @@ bool ft_behind(void)
 }
 
 /*
- * In async mode the guest goes on while an epoch is on its way. Until it is there the hook
- * would have a vcpu with new output wait; but it may as well go on, and collect more.
+ * In async mode the guest goes on while an epoch is being sent. Until it is the hook would
+ * have a vcpu with new output wait; but it may as well go on, and collect more.
  */
 bool ft_defers(void)
 {
 	return vmm.area && is_protected() &&
-	       __atomic_load_n(&vmm.area->committed, __ATOMIC_ACQUIRE) <
-	       __atomic_load_n(&vmm.ticket, __ATOMIC_SEQ_CST);
+	       kvmft_is_busy(vmm.area, __atomic_load_n(&vmm.ticket, __ATOMIC_SEQ_CST));
 }
 
 /* --- Other threads --- */
@@ -328,17 +350,5 @@ void ft_end(void)
 
 void ft_wait(u64 ticket)
 {
-	struct kvmft_wait wait = {
-		.size = sizeof(wait), .ticket = ticket, .timeout_ms = WAIT_MS,
-	};
-
-	if (!vmm.area)
-		return;
-	/* It returns at once where nothing is protected, but that isn't enough here. */
-	if ((must_be_protected() && !is_protected()) || is_waiting()) {
-		sleep_us(LOOK_US);
-		return;
-	}
-	if (ioctl(vmm.ft, KVMFT_WAIT, &wait) && errno != EAGAIN && errno != EINTR)
-		sleep_us(LOOK_US);
+	wait_for(KVMFT_WAIT, ticket);
 }

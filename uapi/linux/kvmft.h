@@ -978,7 +978,7 @@ struct kvmft_hook {
 #define KVMFT_HOOK _IOWR(KVMFT_IOC_MAGIC, 0x02, struct kvmft_hook)
 
 /**
- * struct kvmft_wait - what KVMFT_WAIT takes
+ * struct kvmft_wait - what KVMFT_WAIT and KVMFT_WAIT_SENT take
  * @size: sizeof(struct kvmft_wait).
  * @timeout_ms: For how long to wait; 0 just looks.
  * @ticket: What to wait for.
@@ -1026,6 +1026,16 @@ struct kvmft_wait {
 #define KVMFT_END _IO(KVMFT_IOC_MAGIC, 0x06)
 
 /**
+ * KVMFT_WAIT_SENT - wait until another epoch can be made
+ *
+ * Takes a struct kvmft_wait, whose ticket is the last one that was given. Returns 0 when a
+ * vcpu with output wouldn't have to wait in the hook for that ticket's epoch, see
+ * kvmft_is_busy(), or if the ticket may leave; fails like KVMFT_WAIT, and with ENOTTY if this
+ * version of kvmft has one epoch at a time: then KVMFT_WAIT is to be used.
+ */
+#define KVMFT_WAIT_SENT _IOW(KVMFT_IOC_MAGIC, 0x07, struct kvmft_wait)
+
+/**
  * enum kvmft_area_state - what a VMM has to know of its guest
  * @KVMFT_AREA_IDLE: Nothing is asked of it, output may leave at once.
  * @KVMFT_AREA_TRACKED: What the VMM writes into guest memory has to be marked; output may
@@ -1059,6 +1069,8 @@ enum kvmft_area_state {
  * @device_state: Where the device state is.
  * @state_max: As bound.
  * @size: Of all.
+ * @sent: The last epoch behind which another one can be made, without waiting for it in the
+ *	hook; 0 in versions that have one epoch at a time.
  *
  * The VMM may write the bitmaps, the device state, @devices and @entered. Offsets count from the
  * begin of the area, all are multiples of 8.
@@ -1080,6 +1092,7 @@ struct kvmft_area {
 	__u64 device_state;
 	__u64 state_max;
 	__u64 size;
+	__u64 sent;
 };
 
 #ifndef __KERNEL__
@@ -1115,6 +1128,21 @@ static inline void kvmft_mark(struct kvmft_area *area, __u64 gpa, __u64 len)
 		__atomic_fetch_or(&summary[page / 4096], 1ULL << page / 64 % 64,
 				  __ATOMIC_RELEASE);
 	}
+}
+
+/**
+ * kvmft_is_busy() - would a vcpu with output have to wait in the hook?
+ * @area: the shared area
+ * @ticket: the last one that any vcpu got
+ *
+ * In async mode the guest may as well go on, and collect more output, until that epoch is sent.
+ *
+ * Return: whether
+ */
+static inline int kvmft_is_busy(const struct kvmft_area *area, __u64 ticket)
+{
+	return __atomic_load_n(&area->sent, __ATOMIC_RELAXED) < ticket &&
+	       __atomic_load_n(&area->committed, __ATOMIC_ACQUIRE) < ticket;
 }
 
 /**
