@@ -11,7 +11,7 @@ PEERS=(none kemari kemari-batched sync-log sync async)
 if [[ ${KVMFT_FAST:-} ]]; then
 	ROUNDS=1 WINDOW=1 PAGES=(16 256) VCPUS=(1) PEERS=(kemari sync async)
 else
-	ROUNDS=${KVMFT_ROUNDS:-3} WINDOW=3 PAGES=(0 16 256 1024 4096)
+	ROUNDS=${KVMFT_ROUNDS:-3} WINDOW=2 PAGES=(0 16 256 1024 4096)
 	read -r -a VCPUS <<<"${KVMFT_VCPUS:-1 4}"
 fi
 # Rounds of the bare connection, and the first ones, in which it finds out how fast it may be.

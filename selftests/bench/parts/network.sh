@@ -4,7 +4,8 @@
 #
 # How long a guest takes to answer by TCP, 64 bytes for 64, when its standby is 5 ms away: what
 # that adds to what it takes alone, beside one round trip of as much as a page between
-# the hosts. And what a guest costs that does nothing.
+# the hosts; and how long for each answer if several ask at once. And what a guest costs that does
+# nothing.
 # shellcheck source=../benchlab.sh
 . "$(dirname "$0")/../benchlab.sh"
 
@@ -16,6 +17,41 @@ if [[ ${KVMFT_FAST:-} ]]; then
 else
 	ROUNDS=${KVMFT_ROUNDS:-3} REQUESTS=100
 fi
+CLIENTS=8
+
+# crowd PEER ROUND: so many clients ask at once, each time when it is answered.
+crowd()
+{
+	local took
+	took=$(on h3 python3 -B -c '
+import socket, sys, threading, time
+clients, count = int(sys.argv[2]), int(sys.argv[3])
+answers = []
+def ask(sock):
+    for _ in range(count):
+        sock.sendall(b"x" * 64)
+        got = 0
+        while got < 64:
+            piece = sock.recv(64 - got)
+            if not piece:
+                return
+            got += len(piece)
+        answers.append(got)
+socks = [socket.create_connection((sys.argv[1], 10), timeout=60) for _ in range(clients)]
+for sock in socks:
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+threads = [threading.Thread(target=ask, args=(sock,)) for sock in socks]
+begun = time.monotonic_ns()
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+took = time.monotonic_ns() - begun
+print(len(answers), took // (clients * count))' "$guest_address" $CLIENTS $((REQUESTS / 2)))
+	check_eq "$1, round $2: it answers all of them" $((REQUESTS / 2 * CLIENTS)) "${took% *}"
+	record crowd "$1" 1 $DELAY "$2" "${took#* }"
+	echo "# $CLIENTS clients: an answer each ${took#* } ns"
+}
 
 # idle_marks: checkpoints so far, how often threads of kvmft's have slept, and frames that were sent.
 idle_marks()
@@ -52,6 +88,7 @@ measure_all()
 	[[ $tap_failed == 0 ]] || return
 	"$LAB" delay h1 repl ${DELAY}ms
 	asked "$1" 1 $DELAY "$2" $REQUESTS
+	crowd "$@"
 	trip=$(on h1 /tmp/vmm/plain send 10.77.1.2 $PLAIN_PORT 1 $REQUESTS | quantile 50)
 	record trip "$1" 1 $DELAY "$2" "$trip"
 	echo "# a round trip: $trip ns"
