@@ -122,8 +122,8 @@ bool kvmft_primary_leaves(struct kvmft_primary *primary)
 
 	spin_lock(&vm->lock);
 	/*
-	 * What is owed was refused, or has to follow a full copy: this isn't all of it. One that was
-	 * only sent is done as well.
+	 * What is owed was refused, or has to follow a full copy: this isn't all of it. One
+	 * that was only sent is done as well.
 	 */
 	leaves = primary->exchange == KVMFT_EXCHANGE_WANTED &&
 		 primary->checkpoint == KVMFT_CHECKPOINT_DONE &&

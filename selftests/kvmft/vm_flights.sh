@@ -158,7 +158,7 @@ for skip in 0 1 2 7; do
 	aborted=$(counter h1 aborted)
 	on h2 sh -c 'echo >/sys/kernel/tracing/trace'
 	faults h2 "pin_pages:error=12,skip=$skip,times=1"
-	check "$name: an epoch is" wait_until 20 has_aborted $aborted
+	check "$name: an epoch is" wait_until 20 has_aborted "$aborted"
 	check "$name: it goes on" some_epochs 10
 	check_eq "$name: and nothing that was made on top of it is taken" 0 "$(taken_too_soon)"
 	check "$name: it is protected" guest_is h1 protected
@@ -174,7 +174,7 @@ two_at_a_time "$name"
 aborted=$(counter h1 aborted)
 count=$(lines h1)
 faults h2 "pin_pages:error=12,times=1"
-check "$name: an epoch is" wait_until 20 has_aborted $aborted
+check "$name: an epoch is" wait_until 20 has_aborted "$aborted"
 sleep 0.7
 check "$name: its output leaves with another one" more_lines h1 "$count"
 options=(--guest counter --seed 7 --vcpus 2 --hash)

@@ -48,7 +48,7 @@ for thread in threads:
     thread.join()
 took = time.monotonic_ns() - begun
 print(len(answers), took // (clients * count))' "$guest_address" $CLIENTS $((REQUESTS / 2)))
-	check_eq "$1, round $2: it answers all of them" $((REQUESTS / 2 * CLIENTS)) "${took% *}"
+	check_eq "$1, round $2: it answers all of them" $((CLIENTS * (REQUESTS / 2))) "${took% *}"
 	record crowd "$1" 1 $DELAY "$2" "${took#* }"
 	echo "# $CLIENTS clients: an answer each ${took#* } ns"
 }
