@@ -172,8 +172,5 @@ check_has "without a fence nobody goes on by time alone" \
 	"$(status on h1 ftctl set g loss solo fencing none)" "takes a fence"
 
 let_go
-end_vmms h1 h2
-for host in h1 h2; do
-	check "$host: the module unloads" wait_until 10 on $host rmmod kvmft
-done
+both_unload
 done_testing

@@ -115,7 +115,7 @@ flies "far away"
 sleep 2
 check "far away: it is traced" trace_on epoch_commit epoch_ack epoch_abort
 read -r ms count <<<"$(epochs_in_time)"
-on h1 sh -c 'echo 0 >/sys/kernel/tracing/events/kvmft/enable'
+trace_off h1
 read -r both most wrong <<<"$(flights)"
 check "far away: $count epochs in $ms ms, each with a round trip of more than $DELAY" \
 	test $((count * DELAY)) -gt $((ms * 5 / 4))
@@ -127,10 +127,12 @@ goes_over "far away"
 "$LAB" delay h1 repl off
 
 
+# What there is to do for an epoch takes longer than the way.
+options=(--guest writer --vcpus 1 --pages 256 --memory 32M --hash)
 protected_anew "near by" mode async
 check "near by: it is traced" trace_on epoch_commit epoch_ack epoch_abort
 check "near by: 40 epochs" some_epochs 40
-on h1 sh -c 'echo 0 >/sys/kernel/tracing/events/kvmft/enable'
+trace_off h1
 read -r both most wrong <<<"$(flights)"
 check "near by: one at a time, but for $both of them" test "$both" -le 10
 options=(--guest counter --seed 7 --vcpus 2 --hash)
@@ -138,7 +140,7 @@ two_at_a_time "sync"
 check "sync: the mode is changed" on h1 ftctl set g mode sync
 check "sync: it is traced" trace_on epoch_commit epoch_ack epoch_abort
 check "sync: 20 epochs" some_epochs 20
-on h1 sh -c 'echo 0 >/sys/kernel/tracing/events/kvmft/enable'
+trace_off h1
 read -r both most wrong <<<"$(flights)"
 check_eq "sync: one at a time" 1 "$most"
 for mode in async sync async sync async; do
@@ -147,16 +149,13 @@ for mode in async sync async sync async; do
 done
 goes_over_there "sync"
 
-check "the standby's host is traced" on h2 sh -c '
-	[ -e /sys/kernel/tracing/trace ] || mount -t tracefs nodev /sys/kernel/tracing
-	cd /sys/kernel/tracing/events/kvmft && echo 1 >kvmft_epoch_begin/enable &&
-		echo 1 >kvmft_epoch_abort/enable'
+check "the standby's host is traced" host_traces h2 epoch_begin epoch_abort
 # Each time with another distance to the next epoch.
 for skip in 0 1 2 7; do
 	name="refused, $skip"
 	two_at_a_time "$name"
 	aborted=$(counter h1 aborted)
-	on h2 sh -c 'echo >/sys/kernel/tracing/trace'
+	trace_anew h2
 	faults h2 "pin_pages:error=12,skip=$skip,times=1"
 	check "$name: an epoch is" wait_until 20 has_aborted "$aborted"
 	check "$name: it goes on" some_epochs 10
@@ -165,7 +164,7 @@ for skip in 0 1 2 7; do
 	goes_over_there "$name"
 done
 
-on h2 sh -c 'echo 0 >/sys/kernel/tracing/events/kvmft/enable'
+trace_off h2
 
 # For some seconds nothing else makes an epoch, in which its output could leave.
 name="refused, alone"
@@ -241,8 +240,5 @@ makes_output "$name: it makes output" h1
 "$LAB" delay h1 repl off
 
 let_go
-end_vmms h1 h2
-for host in h1 h2; do
-	check "$host: the module unloads" wait_until 10 on $host rmmod kvmft
-done
+both_unload
 done_testing

@@ -110,8 +110,5 @@ for point in "${EPOCH_POINTS[@]}"; do
 done
 
 let_go
-end_vmms h1 h2
-for host in h1 h2; do
-	check "$host: the module unloads" wait_until 10 on $host rmmod kvmft
-done
+both_unload
 done_testing

@@ -201,8 +201,5 @@ on h2 ftctl set g promote auto
 on h1 pkill -9 -x flatvmm
 check "given up: the standby knows that it isn't to take over" stays h2 waiting-peer
 
-end_vmms h1 h2
-for host in h1 h2; do
-	check "$host: the module unloads" wait_until 10 on $host rmmod kvmft
-done
+both_unload
 done_testing

@@ -102,9 +102,5 @@ check_eq "its memory is what it was" equal "$(hashes)"
 check_has "its outputs are one sequence" \
 	"$(judge --guest counter --seed 7 --vcpus 2 --duplicates "$(told h2 loaded)")" " outputs, "
 let_go
-for host in h1 h2; do
-	on $host pkill -9 -x flatvmm
-	check "$host: the module unloads" wait_until 10 on $host rmmod kvmft
-done
-
+both_unload
 done_testing

@@ -168,8 +168,5 @@ check_eq "end: the standby doesn't wake it" "waiting-peer shutdown" \
 	"$(guest h2 state) $(guest h2 reason)"
 
 let_go
-end_vmms h1 h2
-for host in h1 h2; do
-	check "$host: the module unloads" wait_until 10 on $host rmmod kvmft
-done
+both_unload
 done_testing

@@ -50,6 +50,16 @@ end_vmms()
 	done
 }
 
+# both_unload: there is no VMM any more on either host, and no module.
+both_unload()
+{
+	local host
+	end_vmms h1 h2
+	for host in h1 h2; do
+		check "$host: the module unloads" wait_until 10 on $host rmmod kvmft
+	done
+}
+
 # ask HOST COMMAND...: its control socket.
 ask()
 {
@@ -234,23 +244,35 @@ told()
 	ask "$1" status | sed -n "s/.*\"$2\": \([0-9]*\).*/\1/p"
 }
 
-# trace_anew: nothing has been traced on h1 so far.
+# trace_anew [HOST]: nothing has been traced there so far, h1 unless one is named.
 trace_anew()
 {
-	on h1 sh -c '
+	on "${1:-h1}" sh -c '
 		[ -e /sys/kernel/tracing/trace ] || mount -t tracefs nodev /sys/kernel/tracing
 		cd /sys/kernel/tracing && echo 4096 >buffer_size_kb && echo >trace'
 }
 
-# trace_on EVENT...: from now on, these of kvmft's there.
-trace_on()
+# host_traces HOST EVENT...: from now on, these of kvmft's.
+host_traces()
 {
 	# shellcheck disable=SC2016
-	trace_anew && on h1 sh -c '
+	trace_anew "$1" && on "$1" sh -c '
 		cd /sys/kernel/tracing || exit
 		for event; do
 			echo 1 >"events/kvmft/kvmft_$event/enable" || exit
-		done' sh "$@"
+		done' sh "${@:2}"
+}
+
+# trace_on EVENT...: the same on h1.
+trace_on()
+{
+	host_traces h1 "$@"
+}
+
+# trace_off HOST: none of kvmft's any more.
+trace_off()
+{
+	on "$1" sh -c 'echo 0 >/sys/kernel/tracing/events/kvmft/enable'
 }
 
 # traced NAME EVENT FIELD: of each time that the event was about this guest so far.
