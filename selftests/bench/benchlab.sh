@@ -168,24 +168,42 @@ waits()
 	linux_asks h1 waits | sed -n "s/^$1 //p"
 }
 
-# asked PEER VCPUS X ROUND COUNT: how long a Linux guest takes to answer, from h3.
+# answers CLIENTS COUNT: how long a Linux guest takes for each of so many answers to each of so many
+# clients at once, from h3, in ns; and behind these, for all of them.
+answers()
+{
+	on h3 python3 -B -c '
+import socket, sys, threading, time
+clients, count = int(sys.argv[2]), int(sys.argv[3])
+answers = []
+def ask(sock):
+    for _ in range(count):
+        begun = time.monotonic_ns()
+        sock.sendall(b"x" * 64)
+        got = 0
+        while got < 64:
+            piece = sock.recv(64)
+            if not piece:
+                sys.exit("it hangs up")
+            got += len(piece)
+        answers.append(time.monotonic_ns() - begun)
+socks = [socket.create_connection((sys.argv[1], 10), timeout=60) for _ in range(clients)]
+for sock in socks:
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+threads = [threading.Thread(target=ask, args=(sock,)) for sock in socks]
+begun = time.monotonic_ns()
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(*answers, time.monotonic_ns() - begun, sep="\n")' "$guest_address" "$@"
+}
+
+# asked PEER VCPUS X ROUND COUNT: how long each of so many answers takes, one behind the other.
 asked()
 {
 	local took
-	took=$(on h3 python3 -B -c '
-import socket, sys, time
-sock = socket.create_connection((sys.argv[1], 10), timeout=60)
-sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-for _ in range(int(sys.argv[2])):
-    begun = time.monotonic_ns()
-    sock.sendall(b"x" * 64)
-    got = 0
-    while got < 64:
-        piece = sock.recv(64)
-        if not piece:
-            sys.exit("it hangs up")
-        got += len(piece)
-    print(time.monotonic_ns() - begun)' "$guest_address" "$5")
+	took=$(answers 1 "$5" | sed '$d')
 	check_eq "$1, round $4: it answers" "$5" "$(wc -l <<<"$took")"
 	record answer_p50 "${@:1:4}" "$(quantile 50 <<<"$took")"
 	record answer_p99 "${@:1:4}" "$(quantile 99 <<<"$took")"

@@ -22,35 +22,12 @@ CLIENTS=8
 # crowd PEER ROUND: so many clients ask at once, each time when it is answered.
 crowd()
 {
-	local took
-	took=$(on h3 python3 -B -c '
-import socket, sys, threading, time
-clients, count = int(sys.argv[2]), int(sys.argv[3])
-answers = []
-def ask(sock):
-    for _ in range(count):
-        sock.sendall(b"x" * 64)
-        got = 0
-        while got < 64:
-            piece = sock.recv(64 - got)
-            if not piece:
-                return
-            got += len(piece)
-        answers.append(got)
-socks = [socket.create_connection((sys.argv[1], 10), timeout=60) for _ in range(clients)]
-for sock in socks:
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-threads = [threading.Thread(target=ask, args=(sock,)) for sock in socks]
-begun = time.monotonic_ns()
-for thread in threads:
-    thread.start()
-for thread in threads:
-    thread.join()
-took = time.monotonic_ns() - begun
-print(len(answers), took // (clients * count))' "$guest_address" $CLIENTS $((REQUESTS / 2)))
-	check_eq "$1, round $2: it answers all of them" $((CLIENTS * (REQUESTS / 2))) "${took% *}"
-	record crowd "$1" 1 $DELAY "$2" "${took#* }"
-	echo "# $CLIENTS clients: an answer each ${took#* } ns"
+	local took each count=$((CLIENTS * (REQUESTS / 2)))
+	took=$(answers $CLIENTS $((REQUESTS / 2)))
+	check_eq "$1, round $2: it answers all of them" $((count + 1)) "$(wc -l <<<"$took")"
+	each=$((${took##*$'\n'} / count))
+	record crowd "$1" 1 $DELAY "$2" $each
+	echo "# $CLIENTS clients: an answer each $each ns"
 }
 
 # idle_marks: checkpoints so far, how often threads of kvmft's have slept, and frames that were sent.
