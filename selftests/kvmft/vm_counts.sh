@@ -146,7 +146,7 @@ calls()
 		cd /sys/kernel/tracing && echo 0 >tracing_on
 		ls /proc/$(pidof flatvmm)/task && cat trace
 		echo 0 >events/enable; echo 0 >events/syscalls/sys_enter_ioctl/filter
-		echo >trace' |
+		echo >trace; echo 1 >tracing_on' |
 		awk '/^[0-9]+$/ { vmm[$1]; next }
 			/kvmft_unpark:/ { n++ }
 			/sys_ioctl\(/ && match($0, /-[0-9]+ +\[/) {

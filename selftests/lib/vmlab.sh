@@ -244,12 +244,13 @@ told()
 	ask "$1" status | sed -n "s/.*\"$2\": \([0-9]*\).*/\1/p"
 }
 
-# trace_anew [HOST]: nothing has been traced there so far, h1 unless one is named.
+# trace_anew [HOST]: nothing has been traced there so far, h1 unless one is named. A test before may
+# have left it stopped.
 trace_anew()
 {
 	on "${1:-h1}" sh -c '
 		[ -e /sys/kernel/tracing/trace ] || mount -t tracefs nodev /sys/kernel/tracing
-		cd /sys/kernel/tracing && echo 4096 >buffer_size_kb && echo >trace'
+		cd /sys/kernel/tracing && echo 1 >tracing_on && echo 4096 >buffer_size_kb && echo >trace'
 }
 
 # host_traces HOST EVENT...: from now on, these of kvmft's.
