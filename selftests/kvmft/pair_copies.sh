@@ -11,7 +11,7 @@
 
 LIBRARY=$KVMFT_ROOT/selftests/lib
 PAGES=12288
-ROUNDS=7
+ROUNDS=15
 BYTES=$((PAGES * 4096))
 
 # send WHAT...: bytes per second, as the sender counts it.
@@ -84,17 +84,16 @@ END
 on h2 sh -c 'exec setsid python3 /tmp/plain.py take >/tmp/take.log 2>&1 &'
 wait_until 10 on h1 python3 /tmp/plain.py send
 
+# A machine's speed changes from second to second, so what is compared are neighbours.
 for ((i = 0; i < ROUNDS; i++)); do
-	send seed=$i >>"$scratch/ours"
-	on h1 python3 /tmp/plain.py send >>"$scratch/plain"
+	ours=$(send seed=$i)
+	plain=$(on h1 python3 /tmp/plain.py send)
+	echo "# turn $i, bytes per second: epochs $ours, sendfile $plain"
+	echo $((ours * 100 / plain)) >>"$scratch/percent"
 done
-ours=$(sort -n "$scratch/ours" | sed -n $((ROUNDS / 2 + 1))p)
-plain=$(sort -n "$scratch/plain" | sed -n $((ROUNDS / 2 + 1))p)
-echo "# bytes per second, medians of $ROUNDS in turns: epochs $ours, sendfile $plain"
-echo "# epochs: $(sort -n "$scratch/ours" | xargs)"
-echo "# sendfile: $(sort -n "$scratch/plain" | xargs)"
-check "by reference, with checksums and commits: at least 80 % of sendfile" \
-	test $((ours * 100)) -ge $((plain * 80))
+percent=$(sort -n "$scratch/percent" | sed -n $((ROUNDS / 2 + 1))p)
+check "by reference, with checksums and commits: at least 80 % of sendfile, here $percent %" \
+	test "$percent" -ge 80
 
 on h2 pkill -f plain.py
 on h1 ftctl pair del alpha
