@@ -680,17 +680,23 @@ void kvmft_channels_down(struct kvmft_pair *pair, const struct kvmft_verdict *ve
  * kvmft_channels_lease() - the peer permits output
  * @pair: the pair
  * @until: for so long, CLOCK_BOOTTIME in ns
+ *
+ * Return: whether there is anybody here who lives by that
  */
-void kvmft_channels_lease(struct kvmft_pair *pair, u64 until)
+bool kvmft_channels_lease(struct kvmft_pair *pair, u64 until)
 {
 	struct kvmft_channel *channel;
+	bool any = false;
 
 	mutex_lock(&pair->channels_lock);
 	list_for_each_entry(channel, &pair->channels, list) {
-		if (channel->source && channel->ops->lease && READ_ONCE(channel->attached))
+		if (channel->source && channel->ops->lease && READ_ONCE(channel->attached)) {
 			channel->ops->lease(channel, until);
+			any = true;
+		}
 	}
 	mutex_unlock(&pair->channels_lock);
+	return any;
 }
 
 /**

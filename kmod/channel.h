@@ -196,7 +196,7 @@ void kvmft_channel_lose(struct kvmft_channel *channel, const struct kvmft_verdic
 void kvmft_channels_up(struct kvmft_pair *pair);
 void kvmft_channels_down(struct kvmft_pair *pair, const struct kvmft_verdict *verdict);
 void kvmft_channels_stop(struct kvmft_pair *pair);
-void kvmft_channels_lease(struct kvmft_pair *pair, u64 until);
+bool kvmft_channels_lease(struct kvmft_pair *pair, u64 until);
 bool kvmft_channels_expect(struct kvmft_pair *pair, u32 vm);
 bool kvmft_channels_offer(struct kvmft_pair *pair, u32 vm, struct kvmft_conn *conn);
 

@@ -25,13 +25,18 @@
 /* The same when somebody has to change a configuration before it can work. */
 #define BACKOFF_REFUSED (2 * HZ)
 
+/* A lease that comes with what is answered is an interval old, and has to last for two more. */
+#define ANSWER_LEAST 3
+
 /**
  * struct session - a control connection at work
  * @pair: The pair.
  * @conn: The connection.
  * @heartbeat: ns between heartbeats.
  * @timeout: ns after which a silent peer is lost.
- * @next: When the next heartbeat is due; all times are CLOCK_MONOTONIC.
+ * @sent: When one was sent last; all times are CLOCK_MONOTONIC.
+ * @next: When the next one is due.
+ * @patience: How much later that is than it need be, since one is to be answered before.
  * @heard: When a frame was last heard.
  * @up: Whether one was heard at all.
  * @stamp: The peer's last stamp.
@@ -42,7 +47,9 @@ struct session {
 	struct kvmft_conn *conn;
 	u64 heartbeat;
 	u64 timeout;
+	u64 sent;
 	u64 next;
+	u64 patience;
 	u64 heard;
 	bool up;
 	u64 stamp;
@@ -99,6 +106,25 @@ static void note_rtt(struct kvmft_pair *pair, u64 rtt)
 	spin_unlock(&pair->lock);
 }
 
+/*
+ * Send the next one now, or with the next one that comes: so who does so wakes up once for both.
+ * That isn't for both ends, so answers aren't answered. A peer that sends too many can't keep
+ * us from sending.
+ */
+static void plan_answer(struct session *session, u64 held, u64 lease)
+{
+	u64 interval = session->heartbeat;
+	u64 now = ktime_get_ns();
+
+	if (lease < ANSWER_LEAST * interval || held < interval / 8)
+		return;
+	session->patience = interval / 8;
+	if (session->next <= now + interval / 2)
+		session->next = now;
+	else
+		session->next = min(now, session->sent + interval) + interval + session->patience;
+}
+
 static enum kvmft_reason on_heartbeat(struct session *session,
 				      const struct kvmft_wire_header *header,
 				      const u8 *body)
@@ -107,6 +133,7 @@ static enum kvmft_reason on_heartbeat(struct session *session,
 	struct kvmft_wire_heartbeat beat;
 	enum kvmft_reason reason;
 	u64 rtt = 0;
+	u64 lease;
 
 	reason = kvmft_wire_get_heartbeat(body, header->body, &beat);
 	if (reason)
@@ -114,14 +141,15 @@ static enum kvmft_reason on_heartbeat(struct session *session,
 
 	session->stamp = beat.stamp;
 	session->stamp_at = now;
+	session->patience = 0;
 	/* A peer that makes times up gets no round trip from them. */
 	if (beat.echo && beat.echo <= now && beat.held <= now - beat.echo) {
 		rtt = now - beat.echo - beat.held;
 		note_rtt(session->pair, rtt);
 		/* Half of our own time-out at most, whatever the peer thinks of its. */
-		if (beat.lease)
-			kvmft_channels_lease(session->pair, beat.echo +
-					     min(beat.lease, session->timeout / 2));
+		lease = min(beat.lease, session->timeout / 2);
+		if (lease && kvmft_channels_lease(session->pair, beat.echo + lease))
+			plan_answer(session, beat.held, lease);
 	}
 	trace_kvmft_heartbeat(session->pair->self.name, rtt);
 
@@ -163,9 +191,10 @@ static void session_run(struct session *session)
 		if (now >= session->next) {
 			if (send_heartbeat(session))
 				return;
+			session->sent = now;
 			/* Late ones aren't made up for. */
 			session->next = max(session->next + session->heartbeat,
-					    now + session->heartbeat / 2);
+					    now + session->heartbeat / 2) + session->patience;
 		}
 
 		due = min(session->next, session->heard + session->timeout);
