@@ -18,6 +18,7 @@
  * -DFAULTS=n   how many of them there may be
  * -DORDERS=n   how many things the operator may do that nobody asked for
  * -DOUTPUTS=n  how many outputs the guest makes before the end of all faults
+ * -DFLIGHTS    epochs take off, and are refused, as in async mode with a standby far away
  * -DERRING     the operator says "solo" and "failover --force" without knowing
  * -DBUG_...    something is wrong, and has to be found. BUG_SURE_BY_CLAIM and BUG_CLAIM_LOST
  *              were in the code before spin found them
@@ -53,18 +54,24 @@ inline clear_queue(who)
 	od
 }
 
-/* What it has sent on the data connection isn't under way any more. */
+/* What it has sent first on the data connection isn't under way any more. */
 inline take(from)
 {
-	sent[from] = NOTHING; sent_generation[from] = 0; sent_epoch[from] = 0;
-	sent_version[from] = 0
+	if
+	:: behind[from] -> sent[from] = COMMIT
+	:: else -> sent[from] = NOTHING; sent_generation[from] = 0
+	fi;
+	sent_epoch[from] = behind_epoch[from]; sent_version[from] = behind_version[from];
+	sent_upon[from] = behind_upon[from]; sent_follows[from] = behind_follows[from];
+	behind[from] = false; behind_epoch[from] = 0; behind_version[from] = 0;
+	behind_upon[from] = 0; behind_follows[from] = false
 }
 
 /* The standby takes nothing more from the data connection, and the primary will notice. */
 inline cut(s)
 {
-	data[s] = false;
-	take(1 - s)
+	data[s] = false; refusing[s] = false;
+	take(1 - s); take(1 - s)
 }
 
 /* kvmft_channel_lose(): what becomes of either end when its attachment ends. */
@@ -100,7 +107,9 @@ inline forget_primary()
 	asked[h] = false; released[h] = false; acked_generation[h] = 0; acked_epoch[h] = 0;
 	session[h] = false; whole[h] = false; begun[h] = false; flying[h] = false; owed[h] = false;
 	said[h] = false; refused[h] = false; attached[h] = false;
-	version[h] = 0; pending[h] = false; ticket[h] = 0; flown[h] = 0; acted[h] = false
+	version[h] = 0; pending[h] = false; ticket[h] = 0; flown[h] = 0; acted[h] = false;
+	early[h] = 0; early_ticket[h] = 0; aborted[h] = 0;
+	off[h] = 0; awaited[h] = 0; off_version[h] = 0
 }
 
 inline forget_standby()
@@ -218,23 +227,54 @@ inline done()
 	flying[h] = false; begun[h] = false; whole[h] = false
 }
 
+/* The same of the one before, which has taken off; what was made on top of it isn't touched. */
+inline land(which)
+{
+	if
+	:: decided[h]
+	:: else ->
+		find_standby();
+		committed[h] = which; solo[h] = false; acted[h] = false; owed[h] = false;
+		told = MAX(off_version[h], told)
+	fi;
+	off[h] = 0; awaited[h] = 0; off_version[h] = 0
+}
+
+/* on_refusal(), and kvmft_flight_lost(): nothing that is under way counts. */
+inline lose_flights()
+{
+	owed[h] = (owed[h] || flying[h] || off[h]);
+	flying[h] = false; begun[h] = false; aborted[h] = 0;
+	off[h] = 0; awaited[h] = 0; off_version[h] = 0
+}
+
 /* begin_session() */
 inline begin_session()
 {
-	session[h] = true; decided[h] = false; data[o] = true;
+	session[h] = true; decided[h] = false; data[o] = true; aborted[h] = 0;
 	if
 	:: !synced[h] ->
 		generation[h] = MAX(acked_generation[h], generation[h]);
 		epoch[h] = MAX(acked_epoch[h], epoch[h]);
-		whole[h] = true; known[h] = true
+		whole[h] = true; known[h] = true; lose_flights()
 	:: synced[h] && !rival[h] && acked_generation[h] == generation[h] &&
 	   acked_epoch[h] == epoch[h] && epoch[h] != committed[h] ->
-		/* The ACK was lost. */
-		whole[h] = false; done(); known[h] = true
+		/* The ACK was lost, maybe that of the one before as well. */
+		whole[h] = false; done(); known[h] = true; lose_flights()
+	:: synced[h] && !rival[h] && acked_generation[h] == generation[h] && awaited[h] &&
+	   acked_epoch[h] == awaited[h] && epoch[h] != awaited[h] ->
+		/* What was made on top of it is lost. */
+		whole[h] = false; known[h] = true;
+#ifdef BUG_BOTH_ARRIVED
+		done();
+#else
+		land(awaited[h]);
+#endif
+		owed[h] = true; lose_flights()
 	:: synced[h] && !rival[h] && acked_generation[h] == generation[h] &&
 	   acked_epoch[h] == committed[h] ->
 		find_standby();
-		whole[h] = false; known[h] = true
+		whole[h] = false; known[h] = true; lose_flights()
 	:: else ->
 		/* stay_held(): it isn't the one that had the state. */
 		whole[h] = true; idle()
@@ -255,15 +295,35 @@ inline checkpoint(kind)
 	:: else
 	fi;
 	flown[h] = version[h]; flying[h] = true;
-	sent[h] = kind; sent_generation[h] = generation[h]; sent_epoch[h] = epoch[h];
-	sent_version[h] = version[h]
+	if
+	:: sent[h] == NOTHING ->
+		sent[h] = kind; sent_generation[h] = generation[h]; sent_epoch[h] = epoch[h];
+		sent_version[h] = version[h]; sent_upon[h] = UPON(h); sent_follows[h] = FOLLOWS(h)
+	:: else ->
+		assert(sent[h] == COMMIT && kind == COMMIT && sent_generation[h] == generation[h]);
+		behind[h] = true; behind_epoch[h] = epoch[h]; behind_version[h] = version[h];
+		behind_upon[h] = UPON(h); behind_follows[h] = FOLLOWS(h)
+	fi
+}
+
+/* kvmft_flight_begin(): the guest may make the next one on top of it. */
+inline take_off()
+{
+	off[h] = epoch[h]; off_version[h] = flown[h]; flying[h] = false;
+	if
+	:: pending[h] && ticket[h] ->
+		early[h] = version[h]; early_ticket[h] = ticket[h];
+		pending[h] = false; ticket[h] = 0
+	:: else
+	fi
 }
 
 /* end_session() */
 inline end_session()
 {
 	session[h] = false; known[h] = false;
-	owed[h] = (owed[h] || flying[h]);
+	owed[h] = (owed[h] || flying[h] || off[h]);
+	awaited[h] = (off[h] -> off[h] : awaited[h]); off[h] = 0; aborted[h] = 0;
 	flying[h] = false; begun[h] = false; whole[h] = false;
 	if
 	:: closed[h] -> send(DETACH, 0, 0, NONE); attached[h] = false
@@ -288,6 +348,7 @@ inline go_alone()
 		generation[h]++; rival[h] = false; decided[h] = true; solo[h] = true;
 		acted[h] = true;
 		known[h] = false; owed[h] = false; flying[h] = false; synced[h] = false;
+		off[h] = 0; awaited[h] = 0; off_version[h] = 0;
 		if
 		:: T(primary_goes_alone, PRIMARY, HELD, SOLO)
 		fi;
@@ -299,7 +360,7 @@ inline go_alone()
 inline attach_again()
 {
 	send(DETACH, 0, 0, NONE);
-	a = generation[h]; b = epoch[h]; c = version[h]; n = pending[h];
+	a = generation[h]; b = epoch[h]; c = version[h]; n = (pending[h] || early[h]);
 #ifdef BUG_CLAIM_LOST
 	forget_primary();
 	state[h] = WAITING_PEER; role[h] = PRIMARY;
@@ -342,8 +403,14 @@ inline take_commit()
 {
 	if
 	:: sent[o] == COMMIT_FULL && !torn[h]	/* Its BEGIN was refused. */
+	:: sent[o] == COMMIT && sent_follows[o] && !NEXT ->
+		/* The primary was told of the one that it was made on top of. */
+		assert(refusing[h])
 	:: else ->
 		assert(NEWER);
+		/* All that was written since is in it. */
+		assert(sent[o] == COMMIT_FULL || sent_upon[o] == committed_epoch[h]);
+		refusing[h] = false;
 		sure[h] = (sure[h] || sent[o] == COMMIT);
 		let_go[h] = false; torn[h] = false; have[h] = true;
 		committed_generation[h] = sent_generation[o]; committed_epoch[h] = sent_epoch[o];
@@ -504,6 +571,7 @@ inline on_frame()
 	/* Only for who is attached: who isn't may have no standby any more. */
 	:: frame == HEARTBEAT -> lease[h] = (lease[h] || (c > 0 && attached[h] && known[h]))
 #endif
+	:: frame == ABORT && role[h] == PRIMARY && a == generation[h] -> aborted[h] = b
 	:: frame == DETACH -> on_detach()
 	:: frame == RELEASED -> on_released()
 	:: frame == VMM_GONE && WAITS(h) && number[h] ->
@@ -544,7 +612,7 @@ end:
 		    !closed[h] && !fenced[h] && !dropped[h] && WAITS(o) && attached[o] &&
 		    !data[o] ->
 		begin_session() }
-	:: atomic { SENDING(h) && whole[h] && !synced[h] && !begun[h] ->
+	:: atomic { SENDING(h) && sent[h] == NOTHING && whole[h] && !synced[h] && !begun[h] ->
 		begin_epoch(); begun[h] = true;
 		sent[h] = BEGIN_FULL; sent_generation[h] = generation[h]; sent_epoch[h] = epoch[h];
 		if
@@ -552,7 +620,8 @@ end:
 		:: T(primary_copies, PRIMARY, SOLO, SYNCING)
 		:: else -> assert(state[h] == SYNCING)
 		fi }
-	:: atomic { SENDING(h) && whole[h] && begun[h] && !flying[h] -> checkpoint(COMMIT_FULL) }
+	:: atomic { SENDING(h) && sent[h] == NOTHING && whole[h] && begun[h] && !flying[h] ->
+		checkpoint(COMMIT_FULL) }
 	:: atomic { SENDING(h) && !whole[h] && !flying[h] &&
 		    (owed[h] || (pending[h] && !ticket[h])) ->
 		begin_epoch(); checkpoint(COMMIT) }
@@ -560,9 +629,19 @@ end:
 	/* It takes COMMIT for the ACK. */
 	:: atomic { session[h] && flying[h] -> done() }
 #else
-	:: atomic { session[h] && flying[h] && acked_generation[h] == generation[h] &&
+	:: atomic { session[h] && flying[h] && !off[h] && acked_generation[h] == generation[h] &&
 		    acked_epoch[h] == epoch[h] ->
 		done() }
+#endif
+#ifdef FLIGHTS
+	:: atomic { session[h] && flying[h] && !whole[h] && !off[h] && !(early[h] && ticket[h]) ->
+		take_off() }
+	:: atomic { session[h] && off[h] && acked_generation[h] == generation[h] &&
+		    acked_epoch[h] >= off[h] ->
+		land(off[h]) }
+	:: atomic { session[h] && aborted[h] && ((off[h] && aborted[h] == off[h]) ||
+						 (flying[h] && !off[h] && aborted[h] == epoch[h])) ->
+		lose_flights() }
 #endif
 	/*
 	 * It waits for last words (kvmft_channel_lost()) if nothing was said: that something has
@@ -585,7 +664,12 @@ end:
 	:: atomic { role[h] == PRIMARY && !fenced[h] && !pending[h] && !(whole[h] && flying[h]) &&
 		    (version[h] < OUTPUTS || (calm && !served)) ->
 		version[h]++; pending[h] = true }
-	:: atomic { role[h] == PRIMARY && pending[h] && MAY(h) &&
+	:: atomic { role[h] == PRIMARY && early[h] && MAY(h) &&
+		    (!OUTPUT_WAITS(h) || early_ticket[h] <= committed[h]) ->
+		assert(!OUTPUT_WAITS(h) || early[h] <= safe);
+		told = MAX(early[h], told);
+		early[h] = 0; early_ticket[h] = 0; served = calm }
+	:: atomic { role[h] == PRIMARY && pending[h] && !early[h] && MAY(h) &&
 		    (!OUTPUT_WAITS(h) || (ticket[h] && ticket[h] <= committed[h])) ->
 		assert(!OUTPUT_WAITS(h) || version[h] <= safe);
 		told = MAX(version[h], told);
@@ -596,6 +680,13 @@ end:
 	:: atomic { role[h] == STANDBY && data[h] &&
 		    (sent[o] == COMMIT || sent[o] == COMMIT_FULL) ->
 		take_commit() }
+#ifdef FLIGHTS
+	/* For want of memory, say; what follows it can't be taken then. */
+	:: atomic { WAITS(h) && data[h] && sent[o] == COMMIT && !(sent_follows[o] && !NEXT) &&
+		    number[h] && FAULT ->
+		faults--; refusing[h] = true;
+		send(ABORT, sent_generation[o], sent_epoch[o], NONE); take(o) }
+#endif
 	:: atomic { WAITS(h) && !data[h] && (state[h] == PROTECTED || state[h] == SYNCING) ->
 		if
 		:: T(standby_loses_primary, STANDBY, PROTECTED, WAITING_PEER)

@@ -13,7 +13,7 @@
 #endif
 
 /* Frames. OKAY to RIVAL are replies to ATTACH, RELEASED is DETACH with REPLY. */
-mtype = { ATTACH, OKAY, NO_VM, SUPERSEDED, RIVAL, ACK, HEARTBEAT, DETACH, RELEASED, VMM_GONE };
+mtype = { ATTACH, OKAY, NO_VM, SUPERSEDED, RIVAL, ACK, ABORT, HEARTBEAT, DETACH, RELEASED, VMM_GONE };
 /* What may be under way on the data connection. */
 mtype = { NOTHING, BEGIN_FULL, COMMIT_FULL, COMMIT };
 /* Roles; NOBODY is a host that was rebooted, or has no such guest. */
@@ -52,6 +52,9 @@ byte acked_generation[2], acked_epoch[2];
 bool session[2];	/* the sender's thread has a data connection */
 bool whole[2], begun[2], flying[2], owed[2];
 bool acted[2];		/* without a standby, in a generation of its own; the VMM keeps that */
+byte off[2];		/* an epoch that has taken off, and isn't answered; see flight.c */
+byte awaited[2];	/* the same, of a session that has ended */
+byte aborted[2];	/* the one that was refused last, in this session */
 bool said[2];		/* DETACH, to this attachment */
 bool refused[2];	/* asking again would bring the same answer */
 
@@ -62,20 +65,30 @@ bool have[2], torn[2], sure[2], let_go[2], ended[2];
 bool armed[2];		/* its timer runs out some time */
 bool asks[2];		/* that it takes over was left to the operator */
 bool number[2];		/* it knows the number that the primary has in this session */
+bool refusing[2];	/* the last epoch was thrown away */
 
-/* The data connection: whether the standby still takes from it, and what the primary sent. */
+/*
+ * The data connection: whether the standby still takes from it, and what the primary sent; what it
+ * stands on is known to nobody but us. One more COMMIT may be behind that.
+ */
 bool data[2];
 mtype sent[2] = NOTHING;
-byte sent_generation[2], sent_epoch[2], sent_version[2];
+byte sent_generation[2], sent_epoch[2], sent_version[2], sent_upon[2];
+bool sent_follows[2];
+bool behind[2], behind_follows[2];
+byte behind_epoch[2], behind_version[2], behind_upon[2];
 
 /*
  * The guest. Each output makes another version of it. It waits (pending) and gets a ticket with
- * the next checkpoint. One at a time: what a second one would do, the first one does as well.
+ * the next checkpoint. One at a time, and one (early) that was before the epoch that has taken off:
+ * what another one would do, these do as well.
  */
 byte version[2];
 bool pending[2];
 byte ticket[2];
+byte early[2], early_ticket[2];
 byte flown[2];		/* the version in the primary's last epoch */
+byte off_version[2];	/* that in the one that has taken off, or is awaited */
 byte kept[2];		/* that in the standby's last commit */
 
 /* What no host knows, to judge them by. */
@@ -115,11 +128,11 @@ hidden byte a, b, c, n;
 
 /* kvmft_primary_is_of() */
 #define IS_OF(h_) (acked_generation[h_] == generation[h_] && \
-		   (acked_epoch[h_] == committed[h_] || acked_epoch[h_] == epoch[h_]))
+		   acked_epoch[h_] >= committed[h_] && acked_epoch[h_] <= epoch[h_])
 
 /* kvmft_sender_over() */
 #define OVER(h_) (decided[h_] || !attached[h_] || closed[h_] || fenced[h_] || dropped[h_])
-#define SENDING(h_) (session[h_] && !OVER(h_) && data[1 - h_] && sent[h_] == NOTHING)
+#define SENDING(h_) (session[h_] && !OVER(h_) && data[1 - h_] && !behind[h_])
 
 /* It is to be protected no more; see release_standby(), which has all the time there is. */
 #define DROPPING(h_) (role[h_] == PRIMARY && dropped[h_] && !closed[h_] && !fenced[h_] && \
@@ -166,3 +179,15 @@ hidden byte a, b, c, n;
 #define NEWER (sent_generation[o] > committed_generation[h] || \
 	       (sent_generation[o] == committed_generation[h] && \
 		sent_epoch[o] > committed_epoch[h]))
+
+/* is_next() */
+#define NEXT (sent_generation[o] == committed_generation[h] && \
+	      sent_epoch[o] == committed_epoch[h] + 1)
+
+/* What an epoch is made on top of: what was changed before isn't in it. */
+#define UPON(h_) (off[h_] -> off[h_] : committed[h_])
+#ifdef BUG_NO_FOLLOWS
+#define FOLLOWS(h_) false
+#else
+#define FOLLOWS(h_) (off[h_] != 0)
+#endif

@@ -73,6 +73,12 @@ search safety "-Og -DSAFETY" "-DFAULTS=2 -DORDERS=1 -DOUTPUTS=1"
 whole safety
 search liveness "-Og -DNFAIR=3" "-DLIVENESS -DFAULTS=2 -DORDERS=0 -DOUTPUTS=0" "-a -f"
 whole liveness
+# In async mode two epochs may be under way, and be refused.
+search flights "-Og -DSAFETY" "-DFLIGHTS -DFAULTS=2 -DORDERS=0 -DOUTPUTS=2"
+whole flights
+search flights_liveness "-Og -DNFAIR=3" \
+	"-DLIVENESS -DFLIGHTS -DFAULTS=1 -DORDERS=0 -DOUTPUTS=0" "-a -f"
+whole flights_liveness
 # Here the operator says what isn't so, and one meets all that there is in the table.
 search erring "-O0 -DSAFETY" "-DERRING -DFAULTS=1 -DORDERS=2 -DOUTPUTS=0"
 whole erring
@@ -93,6 +99,10 @@ found()
 for bug in NO_LEASE_WAIT ANY_LEASE COMMIT_EARLY SAME_GENERATION RELEASED UNSURE SURE_BY_CLAIM \
 		CLAIM_LOST FORCE_UNSURE; do
 	search $bug "-O0 -DSAFETY" "-DBUG_$bug -DFAULTS=2 -DORDERS=1 -DOUTPUTS=1"
+	found $bug "assertion violated"
+done
+for bug in NO_FOLLOWS BOTH_ARRIVED; do
+	search $bug "-O0 -DSAFETY" "-DBUG_$bug -DFLIGHTS -DFAULTS=1 -DORDERS=0 -DOUTPUTS=2"
 	found $bug "assertion violated"
 done
 search NO_TIMER "-O0 -DNFAIR=3" "-DBUG_NO_TIMER -DLIVENESS -DFAULTS=1 -DORDERS=0 -DOUTPUTS=0" "-a -f"
