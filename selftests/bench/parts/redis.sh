@@ -23,7 +23,8 @@ measured()
 	said=$(on h3 timeout 120 redis-benchmark -h "$guest_address" -c $CLIENTS -n $REQUESTS -t "$1" --csv)
 	rate=$(sed -n "s/^\"${1^^}\",\"\([0-9.]*\)\".*/\1/p" <<<"$said")
 	check "$2, round $3: $1: ${rate:-none} a second" test -n "$rate"
-	record "$1" "$2" $VCPUS 0 "$3" "$(awk -v rate="${rate:-0}" 'BEGIN { printf "%d", rate ? 1e9 / rate : 0 }')"
+	[[ -z $rate ]] ||
+		record "$1" "$2" $VCPUS 0 "$3" "$(awk -v rate="$rate" 'BEGIN { printf "%d", 1e9 / rate }')"
 }
 
 # answers_pings
