@@ -3,6 +3,7 @@
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/kthread.h>
+#include <linux/random.h>
 #include <linux/sched.h>
 #include <linux/string.h>
 #include <linux/timekeeping.h>
@@ -25,8 +26,11 @@
 /* The same when somebody has to change a configuration before it can work. */
 #define BACKOFF_REFUSED (2 * HZ)
 
-/* A lease that comes with what is answered is an interval old, and has to last for two more. */
+/* A lease that comes with what is answered is an interval old: for so many more it has to last. */
 #define ANSWER_LEAST 3
+
+/* Of so many heartbeats that look like answers, after one it is seen whether they are. */
+#define ANSWERS_TRIED 16
 
 /**
  * struct session - a control connection at work
@@ -36,7 +40,8 @@
  * @timeout: ns after which a silent peer is lost.
  * @sent: When one was sent last; all times are CLOCK_MONOTONIC.
  * @next: When the next one is due.
- * @patience: How much later that is than it need be, since one is to be answered before.
+ * @patience: How much later than usual that will be, since one is to be answered before.
+ * @answers: How many came that looked like answers.
  * @heard: When a frame was last heard.
  * @up: Whether one was heard at all.
  * @stamp: The peer's last stamp.
@@ -50,6 +55,7 @@ struct session {
 	u64 sent;
 	u64 next;
 	u64 patience;
+	u32 answers;
 	u64 heard;
 	bool up;
 	u64 stamp;
@@ -108,21 +114,26 @@ static void note_rtt(struct kvmft_pair *pair, u64 rtt)
 
 /*
  * Send the next one now, or with the next one that comes: so who does so wakes up once for both.
- * That isn't for both ends, so answers aren't answered. A peer that sends too many can't keep
- * us from sending.
+ * That isn't for both ends, so answers aren't answered. However many a peer sends, it can't keep
+ * us from sending for two intervals.
  */
-static void plan_answer(struct session *session, u64 held, u64 lease)
+static void plan_answer(struct session *session, u64 held)
 {
 	u64 interval = session->heartbeat;
 	u64 now = ktime_get_ns();
 
-	if (lease < ANSWER_LEAST * interval || held < interval / 8)
-		return;
-	session->patience = interval / 8;
-	if (session->next <= now + interval / 2)
+	if (held < interval / 8) {
+		/* If ours only come right before its own, soon they won't. */
+		if (!(++session->answers % ANSWERS_TRIED))
+			session->next = min(session->next + interval / 16,
+					    session->sent + interval * 3 / 2);
+	} else if (session->next <= now + interval / 2) {
 		session->next = now;
-	else
-		session->next = min(now, session->sent + interval) + interval + session->patience;
+		session->patience = interval / 8;
+	} else if (get_random_u32() & 1) {
+		/* Else both ends might wait for each other for ever. */
+		session->next = min(now, session->sent + interval / 2) + interval + interval / 8;
+	}
 }
 
 static enum kvmft_reason on_heartbeat(struct session *session,
@@ -133,7 +144,7 @@ static enum kvmft_reason on_heartbeat(struct session *session,
 	struct kvmft_wire_heartbeat beat;
 	enum kvmft_reason reason;
 	u64 rtt = 0;
-	u64 lease;
+	u64 until;
 
 	reason = kvmft_wire_get_heartbeat(body, header->body, &beat);
 	if (reason)
@@ -141,15 +152,15 @@ static enum kvmft_reason on_heartbeat(struct session *session,
 
 	session->stamp = beat.stamp;
 	session->stamp_at = now;
-	session->patience = 0;
 	/* A peer that makes times up gets no round trip from them. */
 	if (beat.echo && beat.echo <= now && beat.held <= now - beat.echo) {
 		rtt = now - beat.echo - beat.held;
 		note_rtt(session->pair, rtt);
 		/* Half of our own time-out at most, whatever the peer thinks of its. */
-		lease = min(beat.lease, session->timeout / 2);
-		if (lease && kvmft_channels_lease(session->pair, beat.echo + lease))
-			plan_answer(session, beat.held, lease);
+		until = beat.echo + min(beat.lease, session->timeout / 2);
+		if (beat.lease && kvmft_channels_lease(session->pair, until) &&
+		    until >= now + ANSWER_LEAST * session->heartbeat)
+			plan_answer(session, beat.held);
 	}
 	trace_kvmft_heartbeat(session->pair->self.name, rtt);
 
@@ -195,6 +206,7 @@ static void session_run(struct session *session)
 			/* Late ones aren't made up for. */
 			session->next = max(session->next + session->heartbeat,
 					    now + session->heartbeat / 2) + session->patience;
+			session->patience = 0;
 		}
 
 		due = min(session->next, session->heard + session->timeout);

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# needs: hosts=2 nodebug timeout=120 either
+# needs: hosts=2 nodebug timeout=200 either
 #
 # A host whose guest is protected and does nothing wakes up once for each heartbeat that it sends,
 # since it sends them with those that it gets. So it does whichever end of the pair it is. As many
@@ -52,12 +52,20 @@ beats()
 		read -r ms frames slept <<<"${begin[$host]}"
 		read -r -a now <<<"${end[$host]}"
 		frames=$((now[1] - frames))
+		check "$1: $host sends some" test $frames -gt 0 || continue
 		percent=$((frames * INTERVAL * 100 / (now[0] - ms)))
 		wakes[$host]=$(((now[2] - slept) * 100 / frames))
 		check "$1: $host sends $percent % of its heartbeats" \
 			test $percent -ge 90 -a $percent -le 110
 	done
 	echo "# $1: wake-ups in percent of heartbeats sent: h1 ${wakes[h1]}, h2 ${wakes[h2]}"
+}
+
+# is_protected NAME HOST
+# shellcheck disable=SC2317
+is_protected()
+{
+	[[ $(on "$2" cat "/sys/class/kvmft/vm-$1/state") == protected ]]
 }
 
 # one NAME PRIMARY STANDBY: a guest that is protected that way, and does nothing from then on.
@@ -67,8 +75,7 @@ one()
 		vmms $3 <<<'$1 --guest counter --memory 32M --standby'"
 	attach_all "$3" standby <<<"$1 promote manual"
 	attach_all "$2" primary <<<"$1 mode async"
-	check "$1: protected" wait_until 40 eval \
-		"[[ \$(on $2 cat /sys/class/kvmft/vm-$1/state) == protected ]]"
+	check "$1: protected" wait_until 40 is_protected "$1" "$2"
 	check "$1: it does nothing" ask_vmm "$2" "$1" pause
 }
 
@@ -79,6 +86,12 @@ gone()
 	for host in h1 h2; do
 		check "$*: gone from $host" eval "printf '%s\n' $* | detach_all $host --force"
 	done
+}
+
+# one_wakes_once NAME: the other end keeps its time.
+one_wakes_once()
+{
+	check "$1: one of them wakes up once for each" test "${wakes[h1]}" -le 135 -o "${wakes[h2]}" -le 135
 }
 
 load_module h1
@@ -95,6 +108,15 @@ beats "of h2"
 check "of h2: it wakes up once for each" test "${wakes[h2]}" -le 135
 one a h1 h2
 beats "of both"
+one_wakes_once "of both"
+# Where both begin at the same time.
+"$LAB" cut h1 h2 repl
+check "of both: the link is down" wait_until 10 state_is h1 down
+"$LAB" heal
+check "of both: a is protected again" wait_until 40 is_protected a h1
+check "of both: so is b" wait_until 40 is_protected b h2
+beats "of both, anew"
+one_wakes_once "of both, anew"
 gone a b
 for host in h1 h2; do
 	on $host ftctl pair del alpha
