@@ -2,8 +2,8 @@
 /*
  * failover - who of two hosts may let a guest's output out, as a model for spin.
  *
- * It has what kmod/role.c, decision.c, sender.c, standby.c, takeover.c, incoming.c, control.c and
- * channel.c do about a guest, with their names; but for exchange.c and fence.c.
+ * It has what kmod/role.c, decision.c, sender.c, checkpoint.c, flight.c, stage.c, standby.c,
+ * takeover.c, incoming.c, intake.c, control.c and channel.c do about a guest, with their names; but for exchange.c and fence.c.
  * Documentation/design.rst ("The model") says what is abstracted, and selftests/kvmft/model.sh
  * how it is run. By hand:
  *
@@ -72,7 +72,7 @@ inline forget_primary()
 	session[h] = false; whole[h] = false; begun[h] = false; flying[h] = false; owed[h] = false;
 	said[h] = false; refused[h] = false; attached[h] = false;
 	version[h] = 0; pending[h] = false; ticket[h] = 0; flown[h] = 0; acted[h] = false;
-	early[h] = 0; early_ticket[h] = 0; aborted[h] = 0;
+	early[h] = 0; early_ticket[h] = 0; aborted[h] = 0; unanswered[h] = false;
 	off[h] = 0; awaited[h] = 0; off_version[h] = 0
 }
 
@@ -188,7 +188,7 @@ inline done()
 		synced[h] = true; solo[h] = false; acted[h] = false; owed[h] = whole[h];
 		told = MAX(flown[h], told)
 	fi;
-	flying[h] = false; begun[h] = false; whole[h] = false
+	flying[h] = false; begun[h] = false; whole[h] = false; unanswered[h] = false
 }
 
 /* The same of the one before, which has taken off; what was made on top of it isn't touched. */
@@ -201,6 +201,7 @@ inline land(which)
 		committed[h] = which; solo[h] = false; acted[h] = false; owed[h] = false;
 		told = MAX(off_version[h], told)
 	fi;
+	unanswered[h] = (unanswered[h] && epoch[h] != which);
 	off[h] = 0; awaited[h] = 0; off_version[h] = 0
 }
 
@@ -208,7 +209,7 @@ inline land(which)
 inline lose_flights()
 {
 	owed[h] = (owed[h] || flying[h] || off[h]);
-	flying[h] = false; begun[h] = false; aborted[h] = 0;
+	flying[h] = false; begun[h] = false; aborted[h] = 0; unanswered[h] = false;
 	off[h] = 0; awaited[h] = 0; off_version[h] = 0
 }
 
@@ -223,7 +224,8 @@ inline begin_session()
 		whole[h] = true; known[h] = true; lose_flights()
 	:: synced[h] && !rival[h] && acked_generation[h] == generation[h] &&
 	   acked_epoch[h] == epoch[h] && epoch[h] != committed[h] ->
-		/* The ACK was lost, maybe that of the one before as well. */
+		/* The ACK was lost, maybe that of the one before as well. Others aren't committed. */
+		assert(unanswered[h]);
 		whole[h] = false; done(); known[h] = true; lose_flights()
 	:: synced[h] && !rival[h] && acked_generation[h] == generation[h] && awaited[h] &&
 	   acked_epoch[h] == awaited[h] && epoch[h] != awaited[h] ->
@@ -258,7 +260,7 @@ inline checkpoint(kind)
 	:: pending[h] && !ticket[h] -> ticket[h] = epoch[h]
 	:: else
 	fi;
-	flown[h] = version[h]; flying[h] = true;
+	flown[h] = version[h]; flying[h] = true; unanswered[h] = true;
 	put(kind)
 }
 
@@ -304,7 +306,7 @@ inline go_alone()
 		generation[h]++; rival[h] = false; decided[h] = true; solo[h] = true;
 		acted[h] = true;
 		known[h] = false; owed[h] = false; flying[h] = false; synced[h] = false;
-		off[h] = 0; awaited[h] = 0; off_version[h] = 0;
+		off[h] = 0; awaited[h] = 0; off_version[h] = 0; unanswered[h] = false;
 		if
 		:: T(primary_goes_alone, PRIMARY, HELD, SOLO)
 		fi;
@@ -365,7 +367,8 @@ inline take_commit()
 	:: else ->
 		assert(NEWER);
 		/* All that was written since is in it. */
-		assert(sent[o] == COMMIT_FULL || sent_upon[o] == committed_epoch[h]);
+		assert(sent[o] == COMMIT_FULL || (sent_generation[o] == committed_generation[h] &&
+						  sent_upon[o] == committed_epoch[h]));
 		refusing[h] = false;
 		sure[h] = (sure[h] || sent[o] == COMMIT);
 		let_go[h] = false; torn[h] = false; have[h] = true;
@@ -405,18 +408,6 @@ inline say_released()
 	:: number[h] -> send(RELEASED, 0, 0, NONE)
 	:: else
 	fi
-}
-
-/* Every lease that this side gave has run out, also those that are under way. */
-inline outwait()
-{
-	lease[o] = false; granted[h] = false;
-	n = len(to[o]);
-	do
-	:: n > 0 -> to[o]?frame,a,b,c; to[o]!frame,a,b,(c == LATE -> LATE : NONE); n--
-	:: else -> break
-	od;
-	frame = 0; a = 0; b = 0; c = 0
 }
 
 /* What was permitted has run out: run(), and succeed() in vms.c. */
@@ -642,6 +633,8 @@ end:
 		    number[h] && FAULT ->
 		faults--; refusing[h] = true;
 		send(ABORT, sent_generation[o], sent_epoch[o], NONE); take(o) }
+	:: atomic { WAITS(h) && data[h] && sent[o] == COMMIT_FULL && torn[h] && number[h] && FAULT ->
+		faults--; send(ABORT, sent_generation[o], sent_epoch[o], NONE); take(o) }
 #endif
 	:: atomic { WAITS(h) && !data[h] && (state[h] == PROTECTED || state[h] == SYNCING) ->
 		if

@@ -53,3 +53,15 @@ inline put(kind)
 		behind_upon[h] = UPON(h); behind_follows[h] = FOLLOWS(h)
 	fi
 }
+
+/* Every lease that this side gave has run out, also those that are under way. */
+inline outwait()
+{
+	lease[o] = false; granted[h] = false;
+	n = len(to[o]);
+	do
+	:: n > 0 -> to[o]?frame,a,b,c; to[o]!frame,a,b,(c == LATE -> LATE : NONE); n--
+	:: else -> break
+	od;
+	frame = 0; a = 0; b = 0; c = 0
+}

@@ -55,6 +55,7 @@ bool acted[2];		/* without a standby, in a generation of its own; the VMM keeps 
 byte off[2];		/* an epoch that has taken off, and isn't answered; see flight.c */
 byte awaited[2];	/* the same, of a session that has ended */
 byte aborted[2];	/* the one that was refused last, in this session */
+bool unanswered[2];	/* nobody knows what became of the last one */
 bool said[2];		/* DETACH, to this attachment */
 bool refused[2];	/* asking again would bring the same answer */
 

@@ -76,6 +76,8 @@ whole liveness
 # In async mode two epochs may be under way, and be refused.
 search flights "-Og -DSAFETY" "-DFLIGHTS -DFAULTS=2 -DORDERS=0 -DOUTPUTS=2"
 whole flights
+search flights_orders "-Og -DSAFETY" "-DFLIGHTS -DFAULTS=1 -DORDERS=1 -DOUTPUTS=1"
+whole flights_orders
 search flights_liveness "-Og -DNFAIR=3" \
 	"-DLIVENESS -DFLIGHTS -DFAULTS=1 -DORDERS=0 -DOUTPUTS=0" "-a -f"
 whole flights_liveness
@@ -103,7 +105,7 @@ for bug in NO_LEASE_WAIT ANY_LEASE COMMIT_EARLY SAME_GENERATION RELEASED UNSURE 
 done
 for bug in NO_FOLLOWS BOTH_ARRIVED; do
 	search $bug "-O0 -DSAFETY" "-DBUG_$bug -DFLIGHTS -DFAULTS=1 -DORDERS=0 -DOUTPUTS=2"
-	found $bug "assertion violated"
+	found $bug "sent_upon"
 done
 search NO_TIMER "-O0 -DNFAIR=3" "-DBUG_NO_TIMER -DLIVENESS -DFAULTS=1 -DORDERS=0 -DOUTPUTS=0" "-a -f"
 found NO_TIMER "acceptance cycle"

@@ -10,6 +10,7 @@ FROM, TO), and no other way from a state to another one. DIR is where "spin -a" 
 what pan said in a file "said".
 """
 
+import glob
 import os
 import re
 import sys
@@ -50,9 +51,11 @@ def model_table(path):
 
 
 def _other_ways(path):
-    """Places that change a state all the same; one that comes or goes has no state before."""
+    """Places that change a state all the same, also in what it includes; one that comes or goes
+    has no state before."""
     inside, before = False, ""
-    for number, line in enumerate(_lines(path), 1):
+    texts = [path] + sorted(set(glob.glob(os.path.join(os.path.dirname(path), "*.pml"))) - {path})
+    for number, line in ((n, s) for text in texts for n, s in enumerate(_lines(text), 1)):
         inside = line.startswith("#define T(") or (inside and before.endswith("\\"))
         before = line
         if re.search(r"\bstate\[\w+\] = ", line) and not inside and \
