@@ -31,16 +31,14 @@ marks()
 		done | awk "{ n += \$1 } END { print n }"'
 }
 
-declare -A wakes
+declare -A percent wakes
 
-# beats NAME: of each host, how many it sends, in percent of those that the interval makes, and its
-# wake-ups, in percent of them.
-beats()
+# measure: of each host, how many heartbeats it sends, in percent of those that the interval makes,
+# and its wake-ups, in percent of what it sends. False if it isn't as many as it should.
+measure()
 {
-	local host
+	local host ms frames slept fit=0
 	local -A begin end
-	# By then an end has found its time, and guests have nothing left to do.
-	sleep 3
 	for host in h1 h2; do
 		begin[$host]=$(marks $host | xargs)
 	done
@@ -52,13 +50,28 @@ beats()
 		read -r ms frames slept <<<"${begin[$host]}"
 		read -r -a now <<<"${end[$host]}"
 		frames=$((now[1] - frames))
-		check "$1: $host sends some" test $frames -gt 0 || continue
-		percent=$((frames * INTERVAL * 100 / (now[0] - ms)))
-		wakes[$host]=$(((now[2] - slept) * 100 / frames))
-		check "$1: $host sends $percent % of its heartbeats" \
-			test $percent -ge 90 -a $percent -le 110
+		percent[$host]=$((frames * INTERVAL * 100 / (now[0] - ms)))
+		wakes[$host]=$(((now[2] - slept) * 100 / (frames ? frames : 1)))
+		(( percent[$host] >= 90 && percent[$host] <= 110 )) || fit=1
 	done
-	echo "# $1: wake-ups in percent of heartbeats sent: h1 ${wakes[h1]}, h2 ${wakes[h2]}"
+	return $fit
+}
+
+# beats NAME: it is as many as it should be. A stall of the machine's may be in the way, but not
+# each time.
+beats()
+{
+	local host try
+	# By then an end has found its time, and guests have nothing left to do.
+	sleep 3
+	for try in 1 2 3; do
+		measure && break
+	done
+	for host in h1 h2; do
+		check "$1: $host sends ${percent[$host]} % of its heartbeats" \
+			test "${percent[$host]}" -ge 90 -a "${percent[$host]}" -le 110
+	done
+	echo "# $1: wake-ups in percent of heartbeats sent: h1 ${wakes[h1]}, h2 ${wakes[h2]}, try $try"
 }
 
 # is_protected NAME HOST
