@@ -3,7 +3,8 @@
  * failover - who of two hosts may let a guest's output out, as a model for spin.
  *
  * It has what kmod/role.c, decision.c, sender.c, checkpoint.c, flight.c, stage.c, standby.c,
- * takeover.c, incoming.c, intake.c, control.c and channel.c do about a guest, with their names; but for exchange.c and fence.c.
+ * takeover.c, incoming.c, intake.c, control.c and channel.c do about a guest, with their names;
+ * but for exchange.c and fence.c.
  * Documentation/design.rst ("The model") says what is abstracted, and selftests/kvmft/model.sh
  * how it is run. By hand:
  *
