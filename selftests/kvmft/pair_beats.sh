@@ -25,10 +25,8 @@ marks()
 	on "$1" sh -c '
 		read -r now idle </proc/uptime
 		echo "$now" | tr -d . | sed "s/\$/0/"
-		cat /sys/class/kvmft/pair-alpha/tx_frames
-		for pid in $(pgrep ^kvmft); do
-			sed -n "s/^voluntary_ctxt_switches:[^0-9]*//p" "/proc/$pid/status"
-		done | awk "{ n += \$1 } END { print n }"'
+		cat /sys/class/kvmft/pair-alpha/tx_frames'
+	times_slept "$1"
 }
 
 declare -A percent wakes

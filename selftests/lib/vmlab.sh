@@ -276,6 +276,16 @@ trace_off()
 	on "$1" sh -c 'echo 0 >/sys/kernel/tracing/events/kvmft/enable'
 }
 
+# times_slept HOST: how often threads of kvmft's there have slept so far, all together.
+times_slept()
+{
+	# shellcheck disable=SC2016
+	on "$1" sh -c '
+		for pid in $(pgrep ^kvmft); do
+			sed -n "s/^voluntary_ctxt_switches:[^0-9]*//p" "/proc/$pid/status"
+		done | awk "{ n += \$1 } END { print n }"'
+}
+
 # traced NAME EVENT FIELD: of each time that the event was about this guest so far.
 traced()
 {
